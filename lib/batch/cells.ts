@@ -1,0 +1,116 @@
+import { listElement } from './column-type.js'
+import { formatDate, formatTime, formatTimestamp, timestampCell, TIMESTAMP_INFINITY, TIMESTAMP_MINUS_INFINITY } from './temporal.js'
+import { decodeTexts } from './text.js'
+import type { FixedArray, FixedVector, Vector } from './vector.js'
+
+/** Values by row position: a typed array or a plain one. */
+export type Column = FixedArray | readonly unknown[]
+
+function mapFixed(vector: FixedVector, cell: (value: never) => unknown): unknown[] {
+  const { values, valid, length } = vector
+  const cells = new Array<unknown>(length)
+  for (let i = 0; i < length; i++) cells[i] = valid?.[i] === 0 ? null : cell(values[i] as never)
+  return cells
+}
+
+/** A 64-bit integer as rows hold it: a number when safe, else a bigint. */
+export function integerCell(value: number | bigint): number | bigint {
+  return typeof value === 'bigint' && value >= -9007199254740991n && value <= 9007199254740991n ? Number(value) : value
+}
+
+/** Storage values (see `vector.ts`) as JS values: text not parsed, times as µs; null where null. */
+export function storageValues(vector: Vector): readonly unknown[] {
+  switch (vector.form) {
+    case 'values': return vector.values
+    case 'bytes': {
+      if (vector.type !== 'bytes') return decodeTexts(vector)
+      const blobs = new Array<Uint8Array | null>(vector.length)
+      for (let i = 0; i < vector.length; i++) {
+        // a copy: the page would otherwise live as long as one of its values
+        blobs[i] = vector.valid?.[i] === 0 ? null : vector.bytes.slice(vector.starts[i], vector.ends[i])
+      }
+      return blobs
+    }
+    case 'dictionary': {
+      const entries = storageValues(vector.dictionary)
+      const values = new Array<unknown>(vector.length)
+      for (let i = 0; i < vector.length; i++) values[i] = vector.valid?.[i] === 0 ? null : entries[vector.codes[i]!]
+      return values
+    }
+    case 'fixed': {
+      switch (vector.type) {
+        case 'bool': return mapFixed(vector, (value: number) => value === 1)
+        case 'int64': return mapFixed(vector, integerCell)
+        default: return mapFixed(vector, (value: unknown) => value)
+      }
+    }
+  }
+}
+
+/**
+ * The values as rows hold them (design: numbers, `Date`, parsed JSON, `'YYYY-MM-DD'` …), indexable by row. Numeric columns
+ * without nulls come as the typed array itself.
+ */
+export function cellsOf(vector: Vector): Column {
+  const { type } = vector
+  if (vector.form === 'fixed') {
+    switch (type) {
+      case 'int32': case 'float32': case 'float64':
+        return vector.valid === undefined ? vector.values : storageValues(vector)
+      case 'int64':
+        return vector.valid === undefined && vector.values instanceof Float64Array ? vector.values : storageValues(vector)
+      case 'date': return mapFixed(vector, formatDate)
+      case 'time': return mapFixed(vector, formatTime)
+      case 'timestamp': return mapFixed(vector, (micros: bigint) => timestampCell(micros))
+      case 'timestamptz': return mapFixed(vector, (micros: bigint) => timestampCell(micros, '+00'))
+      default: return storageValues(vector)
+    }
+  }
+  const values = storageValues(vector)
+  if (type === 'json') return values.map(value => value === null ? null : JSON.parse(value as string) as unknown)
+  // rows own their arrays and bytes: what a caller does to them must not reach the batch
+  const element = listElement(type)
+  if (element) return values.map(list => list === null ? null : (list as unknown[]).map(value => elementCell(value, element)))
+  if (type === 'bytes' && vector.form !== 'bytes') return values.map(value => value === null ? null : (value as Uint8Array).slice())
+  return values
+}
+
+/** One element of a list column as rows hold it; lists keep times as µs. */
+function elementCell(value: unknown, element: string): unknown {
+  if (typeof value !== 'bigint') return value
+  if (element === 'timestamp' || element === 'timestamptz') return timestampCell(value, element === 'timestamptz' ? '+00' : '')
+  return element === 'time' ? formatTime(value) : integerCell(value)
+}
+
+/**
+ * The values as `column()` gives them: a typed array where numeric and without nulls (timestamps: exact µs since 1970 in a
+ * BigInt64Array), else an array with null where null.
+ */
+export function columnOf(vector: Vector): Column {
+  if (vector.form === 'fixed' && (vector.type === 'timestamp' || vector.type === 'timestamptz')) {
+    return vector.valid === undefined ? vector.values : storageValues(vector)
+  }
+  if (vector.form === 'fixed' && vector.type === 'int64' && vector.valid === undefined) return vector.values
+  return cellsOf(vector)
+}
+
+/** One cell as text, for tables and CSV: exact µs for timestamps, JSON for objects, '' for null. */
+export function cellText(value: unknown): string {
+  if (value === null || value === undefined) return ''
+  if (value instanceof Date) return value.toISOString()
+  if (value instanceof Uint8Array) return `\\x${Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('hex')}`
+  return typeof value === 'object' ? JSON.stringify(value, jsonSafe) : String(value as string | number | bigint | boolean)
+}
+
+/** A `JSON.stringify` replacer that keeps what rows may hold and JSON has no form for: bigints as digits in text. */
+export function jsonSafe(_key: string, value: unknown): unknown {
+  if (typeof value === 'bigint') return value.toString()
+  if (value instanceof Uint8Array) return `\\x${Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('hex')}`
+  return value
+}
+
+/** µs since 1970 as the text the server prints, for outputs that must not lose microseconds. */
+export function timestampText(micros: bigint, type: 'timestamp' | 'timestamptz'): string {
+  const finite = micros !== TIMESTAMP_INFINITY && micros !== TIMESTAMP_MINUS_INFINITY
+  return formatTimestamp(micros, finite && type === 'timestamptz' ? '+00' : '')
+}

@@ -1,0 +1,74 @@
+import { InvalidArgumentError } from '../errors.js'
+
+/** Value of the key column: a number when it is a safe integer, else a bigint within int64; never both for one value. */
+export type Id = number | bigint
+
+/** Ids of one kind: doubles when all are safe integers, else int64. */
+export type IdArray = Float64Array | BigInt64Array
+
+const INT64_MAX = 9223372036854775807n
+const INT64_MIN = -9223372036854775808n
+
+/** The one form of an id, or undefined where `value` is none (not an integer, NaN, beyond int64, text, null). */
+export function idOf(value: unknown): Id | undefined {
+  if (typeof value === 'number') return Number.isSafeInteger(value) ? value + 0 : undefined
+  if (typeof value !== 'bigint') return undefined
+  if (value >= -9007199254740991n && value <= 9007199254740991n) return Number(value)
+  return value <= INT64_MAX && value >= INT64_MIN ? value : undefined
+}
+
+/** As `idOf`, and takes canonical digits as well (`'42'`, not `'042'`): drivers hand out int8 as text. */
+export function idFromSource(value: unknown): Id | undefined {
+  if (typeof value === 'string' && /^(0|-?[1-9]\d{0,18})$/.test(value)) return idOf(BigInt(value))
+  return idOf(value)
+}
+
+/** Ids as one typed array, in the given order. */
+export function idArray(ids: readonly Id[] | IdArray): IdArray {
+  if (ids instanceof Float64Array || ids instanceof BigInt64Array) return ids
+  return ids.some(id => typeof id === 'bigint')
+    ? BigInt64Array.from(ids, id => BigInt(id))
+    : Float64Array.from(ids as readonly number[])
+}
+
+/** The id at a position, in its one form. */
+export function idAt(ids: IdArray, position: number): Id {
+  const value = ids[position]!
+  return typeof value === 'bigint' ? idOf(value)! : value
+}
+
+/** A typed array's ids as the plain array a fetcher gets. */
+export function idList(ids: IdArray): Id[] {
+  return ids instanceof Float64Array ? Array.from(ids) : Array.from(ids, id => idOf(id)!)
+}
+
+/** The position of the first id not below `id`, in ascending `ids`, searching `from` … `to`. */
+export function lowerBound(ids: IdArray, id: Id, from = 0, to = ids.length): number {
+  let [low, high] = [from, to]
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (ids[middle]! < id) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+/** Both arrays' ids in one array of the wider kind, `a` first. */
+export function concatIds(parts: readonly IdArray[]): IdArray {
+  const length = parts.reduce((sum, part) => sum + part.length, 0)
+  const wide = parts.some(part => part instanceof BigInt64Array && part.length > 0)
+  const all = wide ? new BigInt64Array(length) : new Float64Array(length)
+  let at = 0
+  for (const part of parts) {
+    if (all instanceof BigInt64Array && part instanceof Float64Array) for (let i = 0; i < part.length; i++) all[at + i] = BigInt(part[i]!)
+    else (all as Float64Array).set(part as Float64Array, at)
+    at += part.length
+  }
+  return all
+}
+
+/** The error for a value that is no id, naming its position. */
+export function invalidId(argument: string, value: unknown): InvalidArgumentError {
+  const shown = typeof value === 'string' ? JSON.stringify(value) : typeof value === 'object' && value !== null ? 'an object' : String(value)
+  return new InvalidArgumentError({ argument, expected: 'an integer (a safe number or an int64 bigint)', found: `${shown} (${typeof value})` })
+}

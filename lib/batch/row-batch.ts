@@ -1,0 +1,96 @@
+import { InvalidArgumentError } from '../errors.js'
+import { cellsOf, columnOf, type Column } from './cells.js'
+import type { Field } from './column-type.js'
+import type { IdArray } from './ids.js'
+import { rowFactory, type Row } from './row-factory.js'
+import { gatherVector, sliceVector, type Vector } from './vector.js'
+
+/**
+ * The columnar unit that flows: some rows, sorted by id, each id once, a vector per column. The first column is the id.
+ *
+ * Immutable. Typed arrays that `column()` returns are views on the batch: copy before changing them.
+ */
+export class RowBatch<R extends object = Row> implements Iterable<R> {
+  readonly length: number
+  readonly schema: readonly Field[]
+  /** One vector per field, in the schema's order. */
+  readonly vectors: readonly Vector[]
+  readonly #columns = new Map<string, Column>()
+
+  constructor(schema: readonly Field[], vectors: readonly Vector[]) {
+    const length = vectors[0]?.length ?? 0
+    const odd = vectors.findIndex(vector => vector.length !== length)
+    if (odd !== -1 || vectors.length !== schema.length) {
+      throw new InvalidArgumentError({ argument: `vectors[${odd === -1 ? vectors.length : odd}]`,
+        expected: `${schema.length} columns of ${length} rows`, found: `${vectors[odd]?.length ?? 'none'}` })
+    }
+    this.length = length
+    this.schema = schema
+    this.vectors = vectors
+  }
+
+  get columnNames(): string[] {
+    return this.schema.map(field => field.name)
+  }
+
+  /** The ids, ascending: a Float64Array when all are safe integers, else a BigInt64Array. */
+  get ids(): IdArray {
+    const [vector] = this.vectors
+    if (vector?.form !== 'fixed') throw new TypeError('a batch without ids')
+    return vector.values as IdArray
+  }
+
+  /** The vector of one column, or undefined. */
+  vector(name: string): Vector | undefined {
+    const at = this.schema.findIndex(field => field.name === name)
+    return at === -1 ? undefined : this.vectors[at]
+  }
+
+  /** One column's values: a typed array where numeric and without nulls, else an array. Decoded once. */
+  column(name: string): Column {
+    const known = this.#columns.get(name)
+    if (known) return known
+    const column = columnOf(this.#vectorOf(name))
+    this.#columns.set(name, column)
+    return column
+  }
+
+  /** All rows as plain objects. */
+  toRows(): R[] {
+    const cells = this.vectors.map(vector => cellsOf(vector))
+    return rowFactory(this.columnNames)(cells, 0, this.length) as R[]
+  }
+
+  [Symbol.iterator](): Iterator<R> {
+    return this.toRows()[Symbol.iterator]()
+  }
+
+  /** Rows `from` (inclusive) to `to` (exclusive), sharing memory. */
+  slice(from: number, to: number): RowBatch<R> {
+    if (from === 0 && to === this.length) return this
+    return new RowBatch(this.schema, this.vectors.map(vector => sliceVector(vector, from, to)))
+  }
+
+  /** The rows at these positions, in that order. */
+  gather(rows: Uint32Array): RowBatch<R> {
+    return new RowBatch(this.schema, this.vectors.map(vector => gatherVector(vector, rows)))
+  }
+
+  /** These columns, in this order. */
+  select(names: readonly string[]): RowBatch<R> {
+    const at = names.map(name => this.schema.findIndex(field => field.name === name))
+    const missing = at.indexOf(-1)
+    if (missing !== -1) throw unknownColumn(names[missing]!, this.columnNames)
+    return new RowBatch(at.map(i => this.schema[i]!), at.map(i => this.vectors[i]!))
+  }
+
+  #vectorOf(name: string): Vector {
+    const vector = this.vector(name)
+    if (!vector) throw unknownColumn(name, this.columnNames)
+    return vector
+  }
+}
+
+export function unknownColumn(name: string, names: readonly string[]): InvalidArgumentError {
+  return new InvalidArgumentError({ argument: 'column', expected: `one of ${names.join(', ')}`, found: name })
+}

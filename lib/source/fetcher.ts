@@ -1,0 +1,55 @@
+import type { Id } from '../batch/ids.js'
+import type { RowBatch } from '../batch/row-batch.js'
+import type { Row } from '../batch/row-factory.js'
+
+/** What a fetcher is asked for beside the ids. */
+export interface FetchRequest {
+  /** Base columns: `meta` for the requested `meta.address.city`. The id column is not among them. */
+  readonly columns: readonly string[]
+  /** The requested dotted columns. A fetcher may return them ready-made, under exactly that name. */
+  readonly paths: readonly string[]
+  readonly idColumn: string
+  /** Aborted when the request is: stop, and release what you hold. */
+  readonly signal: AbortSignal
+  /** `index` from 0; `count` is unknown in a stage of a hand-made pipeline. */
+  readonly batch: { readonly index: number, readonly count?: number }
+}
+
+/** Everything a fetcher may answer with. */
+export type FetchResult = Iterable<Row> | AsyncIterable<Row | readonly Row[] | RowBatch> | RowBatch
+
+/**
+ * Returns the rows of `ids`, in any order; ids the source lacks are left out. Extra rows are ignored. A `RowBatch` carries
+ * its own column types; the types of plain rows are inferred.
+ */
+export interface Fetcher {
+  (ids: readonly Id[], table: string, request: FetchRequest): Promise<FetchResult> | FetchResult
+  /** Calls that may be in flight at once (default 1). */
+  readonly maxConcurrency?: number | undefined
+  /** The source's identity, such as `postgres://host:5432/db`; kept with the cached table, and another one is refused. */
+  readonly identity?: string | undefined
+}
+
+/** Per-query options of a source. */
+export interface SourceQueryOptions {
+  readonly params?: readonly unknown[] | undefined
+  readonly signal?: AbortSignal | undefined
+  /** The longest silence tolerated from the server, in ms; 0 = no limit. */
+  readonly timeoutMs?: number | undefined
+  /** Rows per RowBatch (default 8192). */
+  readonly batchRows?: number | undefined
+}
+
+/** A database that rows come from. */
+export interface Source {
+  /** Fetches rows by id; pass it as `fetcher`. */
+  readonly fetch: Fetcher
+  /** Streams a query's rows as batches, in the query's order. Settles whatever happens to the connection. */
+  query(sql: string, options?: SourceQueryOptions): AsyncIterable<RowBatch>
+  /** Runs a statement and returns its row count. */
+  execute(sql: string, options?: SourceQueryOptions): Promise<number>
+  /** Ends what the source itself opened; a pool that was passed in stays open. */
+  close(): Promise<void>
+  readonly maxConcurrency: number
+  readonly identity: string | undefined
+}
