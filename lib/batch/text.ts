@@ -32,10 +32,10 @@ export function decodeTexts({ bytes, starts, ends, valid, length }: BytesVector)
     total += at - starts[i]!
   }
   if (!ascending || to - from > total + MAX_GAP_PER_VALUE * length || length < 8) {
-    for (let i = 0; i < length; i++) texts[i] = valid?.[i] === 0 ? null : buffer.utf8Slice(starts[i]!, ends[i]!)
+    for (let i = 0; i < length; i++) texts[i] = valid?.[i] === 0 ? null : buffer.toString('utf8', starts[i], ends[i])
     return texts
   }
-  const span = buffer.latin1Slice(from, to)
+  const span = buffer.toString('latin1', from, to)
   if (isAscii(buffer.subarray(from, to))) {
     for (let i = 0; i < length; i++) texts[i] = valid?.[i] === 0 ? null : span.substring(starts[i]! - from, ends[i]! - from)
     return texts
@@ -49,7 +49,7 @@ export function decodeTexts({ bytes, starts, ends, valid, length }: BytesVector)
     const end = ends[i]!
     let at = start
     while (at < end && bytes[at]! < 0x80) at++
-    texts[i] = at === end ? span.substring(start - from, end - from) : buffer.utf8Slice(start, end)
+    texts[i] = at === end ? span.substring(start - from, end - from) : buffer.toString('utf8', start, end)
   }
   return texts
 }

@@ -8,6 +8,8 @@ export interface FetchRequest {
   readonly columns: readonly string[]
   /** The requested dotted columns. A fetcher may return them ready-made, under exactly that name. */
   readonly paths: readonly string[]
+  /** Those of `columns` that were requested as themselves; the others only carry paths, and need not come if the paths do. */
+  readonly plain: readonly string[]
   readonly idColumn: string
   /** Aborted when the request is: stop, and release what you hold. */
   readonly signal: AbortSignal

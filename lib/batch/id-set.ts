@@ -1,0 +1,202 @@
+import { InvalidArgumentError } from '../errors.js'
+import { idOf, invalidId, type IdArray } from './ids.js'
+
+/** Ids per window: what flows through the stages at a time. */
+export const WINDOW_ROWS = 65_536
+
+/** Everything ids may come as. */
+export type IdsInput = Iterable<unknown> | AsyncIterable<unknown>
+
+/** A bitmap is used while it costs at most this many bits per id; a sorted array costs 64. */
+const MAX_BITS_PER_ID = 32
+
+/** Safe ids as a bitmap over `base …`, or as a sorted array. */
+type SafeIds = { form: 'bitmap', base: number, words: Uint32Array, count: number } | { form: 'sorted', ids: Float64Array }
+
+/**
+ * A request's ids, each once. Dense sets are a bitmap (at most 4 bytes per id), others one sorted array (8 bytes); ids
+ * beyond ±2^53 are kept apart as int64.
+ */
+export class IdSet {
+  readonly size: number
+  readonly #below: BigInt64Array
+  readonly #safe: SafeIds
+  readonly #above: BigInt64Array
+
+  constructor(safe: SafeIds, below = new BigInt64Array(0), above = new BigInt64Array(0)) {
+    this.#safe = safe
+    this.#below = below
+    this.#above = above
+    this.size = below.length + above.length + (safe.form === 'bitmap' ? safe.count : safe.ids.length)
+  }
+
+  /** The ids ascending, in arrays of at most `maxIds`; one array holds ids of one kind. The same cuts every time. */
+  * windows(maxIds = WINDOW_ROWS): Generator<IdArray> {
+    for (let at = 0; at < this.#below.length; at += maxIds) yield this.#below.subarray(at, at + maxIds)
+    if (this.#safe.form === 'sorted') {
+      const { ids } = this.#safe
+      for (let at = 0; at < ids.length; at += maxIds) yield ids.subarray(at, at + maxIds)
+    } else yield * bitmapWindows(this.#safe, maxIds)
+    for (let at = 0; at < this.#above.length; at += maxIds) yield this.#above.subarray(at, at + maxIds)
+  }
+}
+
+function * bitmapWindows({ base, words, count }: { base: number, words: Uint32Array, count: number }, maxIds: number): Generator<IdArray> {
+  let left = count
+  let window = new Float64Array(Math.min(maxIds, left))
+  let filled = 0
+  for (let w = 0; w < words.length; w++) {
+    let word = words[w]!
+    const first = base + w * 32
+    while (word !== 0) {
+      const bit = 31 - Math.clz32(word & -word)
+      word &= word - 1
+      window[filled++] = first + bit
+      if (filled === window.length) {
+        left -= filled
+        yield window
+        if (left === 0) return
+        window = new Float64Array(Math.min(maxIds, left))
+        filled = 0
+      }
+    }
+  }
+}
+
+/** Takes ids one chunk at a time; remembers what decides the final form. */
+class IdCollector {
+  #chunks: Float64Array[] = []
+  #chunk = new Float64Array(WINDOW_ROWS)
+  #filled = 0
+  #min = Infinity
+  #max = -Infinity
+  readonly #wide: bigint[] = []
+
+  add(value: unknown, position: number): void {
+    const id = typeof value === 'number' && Number.isSafeInteger(value) ? value + 0 : idOf(value)
+    if (typeof id === 'number') {
+      if (this.#filled === this.#chunk.length) {
+        this.#chunks.push(this.#chunk)
+        this.#chunk = new Float64Array(WINDOW_ROWS)
+        this.#filled = 0
+      }
+      this.#chunk[this.#filled++] = id
+      if (id < this.#min) this.#min = id
+      if (id > this.#max) this.#max = id
+    } else if (id === undefined) throw invalidId(`ids[${position}]`, value)
+    else this.#wide.push(id)
+  }
+
+  finish(): IdSet {
+    this.#chunks.push(this.#chunk.subarray(0, this.#filled))
+    const total = this.#chunks.reduce((sum, chunk) => sum + chunk.length, 0)
+    const wide = BigInt64Array.from(new Set(this.#wide)).sort()
+    const split = wide.findIndex(id => id > 0n)
+    const below = split === -1 ? wide : wide.subarray(0, split)
+    return new IdSet(this.#safeIds(total), below, split === -1 ? wide.subarray(wide.length) : wide.subarray(split))
+  }
+
+  #safeIds(total: number): SafeIds {
+    const span = this.#max - this.#min + 1
+    if (total > 0 && span <= Math.max(total * MAX_BITS_PER_ID, 1024)) {
+      return bitmapOf(this.#chunks, this.#min, span)
+    }
+    const ids = new Float64Array(total)
+    let at = 0
+    while (this.#chunks.length > 0) {
+      // chunk by chunk out of the list, so that both copies never stand side by side
+      const chunk = this.#chunks.shift()!
+      ids.set(chunk, at)
+      at += chunk.length
+    }
+    return { form: 'sorted', ids: sortUnique(ids) }
+  }
+}
+
+function bitmapOf(chunks: readonly ArrayLike<number>[], base: number, span: number): SafeIds {
+  const words = new Uint32Array(Math.ceil(span / 32))
+  let count = 0
+  for (const chunk of chunks) {
+    for (let i = 0; i < chunk.length; i++) {
+      const offset = chunk[i]! - base
+      const at = Math.floor(offset / 32)
+      const bit = 1 << (offset % 32)
+      if ((words[at]! & bit) === 0) {
+        words[at]! |= bit
+        count++
+      }
+    }
+  }
+  return { form: 'bitmap', base, words, count }
+}
+
+/** Sort in place and drop repeats. */
+function sortUnique(ids: Float64Array): Float64Array {
+  ids.sort()
+  let kept = 0
+  for (let i = 0; i < ids.length; i++) {
+    if (i === 0 || ids[i] !== ids[i - 1]) ids[kept++] = ids[i]!
+  }
+  return ids.subarray(0, kept)
+}
+
+function isAsyncIterable(value: object): value is AsyncIterable<unknown> {
+  return Symbol.asyncIterator in value
+}
+
+function throwIfAborted(signal: AbortSignal | undefined): void {
+  signal?.throwIfAborted()
+}
+
+type NumberArray = readonly number[] | Float64Array | Int32Array | Uint32Array
+
+function isNumberArray(ids: unknown): ids is NumberArray {
+  return Array.isArray(ids) || ids instanceof Float64Array || ids instanceof Int32Array || ids instanceof Uint32Array
+}
+
+/**
+ * A dense array of plain numbers goes straight into a bitmap. Undefined where the array is anything else; the collector
+ * then finds out what.
+ */
+function denseSet(ids: NumberArray): IdSet | undefined {
+  let [min, max] = [Infinity, -Infinity]
+  for (let i = 0; i < ids.length; i++) {
+    const id = ids[i] as unknown
+    if (typeof id !== 'number' || !Number.isSafeInteger(id)) return undefined
+    if (id < min) min = id
+    if (id > max) max = id
+  }
+  const span = max - min + 1
+  return ids.length > 0 && span <= Math.max(ids.length * MAX_BITS_PER_ID, 1024) ? new IdSet(bitmapOf([ids], min + 0, span)) : undefined
+}
+
+/**
+ * Collect a request's ids: any order, repeats allowed. Memory: at most 12 bytes per id while collecting.
+ *
+ * @param ids arrays, typed arrays, iterables, async iterables and streams of numbers or bigints (or of arrays of them)
+ * @throws {InvalidArgumentError} something is no id; the error names its position
+ */
+export async function collectIds(ids: IdsInput, signal?: AbortSignal): Promise<IdSet> {
+  if (typeof ids !== 'object' || ids === null || !(Symbol.iterator in ids || Symbol.asyncIterator in ids)) {
+    throw new InvalidArgumentError({ argument: 'ids', expected: 'an array, typed array, iterable, async iterable or stream of ids',
+      found: ids === null ? 'null' : typeof ids })
+  }
+  const dense = isNumberArray(ids) ? denseSet(ids) : undefined
+  if (dense) return dense
+  const collector = new IdCollector()
+  let position = 0
+  const take = (item: unknown): void => {
+    if (typeof item === 'object' && item !== null && Symbol.iterator in item) {
+      for (const id of item as Iterable<unknown>) collector.add(id, position++)
+    } else collector.add(item, position++)
+  }
+  throwIfAborted(signal)
+  if (!isAsyncIterable(ids)) for (const id of ids) collector.add(id, position++)
+  else {
+    for await (const item of ids) {
+      throwIfAborted(signal)
+      take(item)
+    }
+  }
+  return collector.finish()
+}

@@ -1,0 +1,44 @@
+import { gunzipSync, gzipSync } from 'node:zlib'
+import { snappyCompress, snappyUncompress } from './hyparquet-internals.js'
+
+/** How the pages of a file are compressed. */
+export type Codec = 'UNCOMPRESSED' | 'SNAPPY' | 'GZIP'
+
+/** A compressed byte stands for at most about 1032 in deflate; more is a lie that would cost memory. */
+const MAX_RATIO = 1100
+
+/** Whether `text` names a codec that this library reads and writes. */
+export function isCodec(text: string): text is Codec {
+  return text === 'UNCOMPRESSED' || text === 'SNAPPY' || text === 'GZIP'
+}
+
+/** Compress a page's bytes. */
+export function compress(codec: Codec, bytes: Uint8Array): Uint8Array {
+  switch (codec) {
+    case 'UNCOMPRESSED': return bytes
+    case 'SNAPPY': return snappyCompress(bytes)
+    case 'GZIP': return gzipSync(bytes, { level: 6 })
+  }
+}
+
+/**
+ * Uncompress a page into `length` bytes, aligned for typed arrays.
+ *
+ * @throws {Error} the bytes are not what the codec writes, or do not give `length` bytes
+ */
+export function uncompress(codec: Codec, bytes: Uint8Array, length: number): Uint8Array {
+  if (codec === 'UNCOMPRESSED') {
+    if (bytes.length !== length) throw new Error(`a page of ${bytes.length} bytes says ${length}`)
+    return bytes
+  }
+  if (length > bytes.length * MAX_RATIO + 64) throw new Error(`a page of ${bytes.length} bytes says it uncompresses to ${length}`)
+  if (codec === 'SNAPPY') {
+    const page = new Uint8Array(length)
+    snappyUncompress(bytes, page)
+    return page
+  }
+  if (length === 0) return new Uint8Array(0)
+  const page = gunzipSync(bytes, { maxOutputLength: length })
+  if (page.length !== length) throw new Error(`a page uncompresses to ${page.length} bytes instead of ${length}`)
+  return page
+}

@@ -1,0 +1,168 @@
+/**
+ * The RLE / bit-packed hybrid of definition levels, repetition levels and dictionary codes.
+ * @see https://parquet.apache.org/docs/file-format/data-pages/encodings/ (RLE = 3)
+ */
+
+/** The run that says "`value`, `count` times". `width` in bits, at most 16. */
+export function repeatedRun(value: number, count: number, width: number): Uint8Array {
+  const header = varint(count * 2)
+  return Uint8Array.from(width > 8 ? [...header, value & 0xff, value >>> 8] : [...header, value])
+}
+
+/** The header of one bit-packed run of `count` values, padded to whole groups of 8. */
+export function packedRunHeader(count: number): Uint8Array {
+  return varint(Math.ceil(count / 8) * 2 + 1)
+}
+
+function varint(value: number): Uint8Array {
+  const bytes: number[] = []
+  for (; value >= 128; value = Math.floor(value / 128)) bytes.push(value % 128 | 128)
+  return Uint8Array.from([...bytes, value])
+}
+
+/** Levels (0 … 3) as one run: repeated where all are equal, else bit-packed with 1 or 2 bits each. */
+export function encodeLevels(levels: Uint8Array, width: 1 | 2): Uint8Array {
+  const { length } = levels
+  if (length === 0) return new Uint8Array(0)
+  const first = levels[0]!
+  let i = 1
+  while (i < length && levels[i] === first) i++
+  if (i === length) return repeatedRun(first, length, width)
+  const header = packedRunHeader(length)
+  const bytes = new Uint8Array(header.length + Math.ceil(length / 8) * width)
+  bytes.set(header)
+  packBits(levels, bytes.subarray(header.length), width)
+  return bytes
+}
+
+/** Pack values of `width` bits, lowest bits first, into `out`. */
+export function packBits(values: Uint8Array, out: Uint8Array, width: 1 | 2): void {
+  const { length } = values
+  const perByte = 8 / width
+  const whole = length - length % perByte
+  let at = 0
+  let i = 0
+  if (width === 1) {
+    for (; i < whole; i += 8) {
+      out[at++] = values[i]! | values[i + 1]! << 1 | values[i + 2]! << 2 | values[i + 3]! << 3 |
+        values[i + 4]! << 4 | values[i + 5]! << 5 | values[i + 6]! << 6 | values[i + 7]! << 7
+    }
+  } else {
+    for (; i < whole; i += 4) out[at++] = values[i]! | values[i + 1]! << 2 | values[i + 2]! << 4 | values[i + 3]! << 6
+  }
+  for (let shift = 0; i < length; i++, shift += width) out[at]! |= values[i]! << shift
+}
+
+/** Unpack bits, lowest first, into one byte each. `bytes` must hold `out.length` bits. */
+export function unpackBits(bytes: Uint8Array, out: Uint8Array): void {
+  const whole = out.length >>> 3
+  let i = 0
+  for (let at = 0; at < whole; at++, i += 8) {
+    const byte = bytes[at]!
+    out[i] = byte & 1
+    out[i + 1] = byte >>> 1 & 1
+    out[i + 2] = byte >>> 2 & 1
+    out[i + 3] = byte >>> 3 & 1
+    out[i + 4] = byte >>> 4 & 1
+    out[i + 5] = byte >>> 5 & 1
+    out[i + 6] = byte >>> 6 & 1
+    out[i + 7] = byte >>> 7
+  }
+  for (let shift = 0; i < out.length; i++, shift++) out[i] = bytes[whole]! >>> shift & 1
+}
+
+/** One run of a hybrid stream. A packed run's values lie at `at`, as many as `count` or as the stream has left. */
+interface Run { packed: boolean, count: number, value: number, at: number, end: number }
+
+function readRun(bytes: Uint8Array, at: number, width: number): Run {
+  let header = 0
+  for (let scale = 1; ; scale *= 128) {
+    if (at >= bytes.length || scale > 2 ** 28) throw new Error('a run header is cut short or too long')
+    const byte = bytes[at++]!
+    header += (byte & 127) * scale
+    if (byte < 128) break
+  }
+  const packed = header % 2 === 1
+  const half = Math.floor(header / 2)
+  // a run of nothing would let a reader go round for ever
+  if (half === 0) throw new Error('an empty run')
+  if (packed) return { packed, count: half * 8, value: 0, at, end: at + half * width }
+  let value = 0
+  for (let i = 0, scale = 1; i < width; i += 8, scale *= 256) {
+    if (at >= bytes.length) throw new Error('a repeated value is cut short')
+    value += bytes[at++]! * scale
+  }
+  return { packed, count: half, value, at, end: at }
+}
+
+/** Whether the stream starts with one repeated run over all `count` values; its value, else undefined. */
+export function soleRepeatedValue(bytes: Uint8Array, count: number, width: number): number | undefined {
+  const run = readRun(bytes, 0, width)
+  return !run.packed && run.count >= count ? run.value : undefined
+}
+
+/** Where the values of a stream that is one bit-packed run over all `count` values lie, else undefined. */
+export function solePackedValues(bytes: Uint8Array, count: number, width: number): Uint8Array | undefined {
+  const run = readRun(bytes, 0, width)
+  const length = Math.ceil(count * width / 8)
+  return run.packed && run.count >= count && run.at + length <= bytes.length ? bytes.subarray(run.at, run.at + length) : undefined
+}
+
+/**
+ * Decode any legal mix of runs into `out`, which says how many values there are.
+ *
+ * @throws {Error} the stream ends early, or a run is empty
+ */
+export function decodeHybrid(bytes: Uint8Array, width: number, out: Uint8Array | Uint16Array | Uint32Array): void {
+  if (width > 32) throw new Error(`a bit width of ${width}`)
+  if (width === 0) {
+    out.fill(0)
+    return
+  }
+  let at = 0
+  let done = 0
+  while (done < out.length) {
+    const run = readRun(bytes, at, width)
+    const count = Math.min(run.count, out.length - done)
+    if (!run.packed) out.fill(run.value, done, done + count)
+    else {
+      // the last group may be cut short by writers that leave out the padding
+      if (run.at + Math.ceil(count * width / 8) > bytes.length) throw new Error('a bit-packed run is cut short')
+      if (width === 1 && out instanceof Uint8Array) unpackBits(bytes.subarray(run.at), out.subarray(done, done + count))
+      else unpackWide(bytes, run.at, width, out, done, count)
+    }
+    done += count
+    at = run.end
+  }
+}
+
+function unpackWide(bytes: Uint8Array, start: number, width: number, out: Uint8Array | Uint16Array | Uint32Array, from: number, count: number): void {
+  if (width > 24) {
+    for (let i = 0; i < count; i++) out[from + i] = bitsAt(bytes, start, i * width, width)
+    return
+  }
+  const mask = 2 ** width - 1
+  let buffer = 0
+  let held = 0
+  let at = start
+  for (let i = 0; i < count; i++) {
+    while (held < width) {
+      buffer |= bytes[at++]! << held
+      held += 8
+    }
+    out[from + i] = buffer & mask
+    buffer >>>= width
+    held -= width
+  }
+}
+
+function bitsAt(bytes: Uint8Array, start: number, bit: number, width: number): number {
+  let value = 0
+  for (let taken = 0; taken < width;) {
+    const shift = (bit + taken) % 8
+    const take = Math.min(8 - shift, width - taken)
+    value += (bytes[start + Math.floor((bit + taken) / 8)]! >>> shift & 2 ** take - 1) * 2 ** taken
+    taken += take
+  }
+  return value
+}
