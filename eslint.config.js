@@ -1,0 +1,49 @@
+import { defineConfig, globalIgnores } from 'eslint/config'
+import tseslint from 'typescript-eslint'
+
+/** `source.pipe(target)` forwards no error and closes nothing; `pipeline()` does both. Effect-style `pipe(a, b)` is not meant. */
+const noBarePipe = {
+  selector: "CallExpression[callee.type='MemberExpression'][callee.property.name='pipe']",
+  message: 'a bare .pipe() loses errors and leaks streams: use pipeline() or compose()'
+}
+const noDefaultExport = {
+  selector: 'ExportDefaultDeclaration',
+  message: 'named exports only: a name that can be searched for'
+}
+const noDefaultReexport = {
+  selector: "ExportSpecifier[exported.name='default']",
+  message: 'named exports only: a name that can be searched for'
+}
+
+export default defineConfig(
+  globalIgnores(['**/node_modules/', 'dist/', 'coverage/', 'docs/api/', '.cache/', '.ci/', 'test/package/consumer/']),
+  { linterOptions: { reportUnusedDisableDirectives: 'error' } },
+  {
+    files: ['**/*.ts'],
+    extends: [tseslint.configs.recommendedTypeChecked],
+    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    rules: {
+      // What catches real stream bugs.
+      '@typescript-eslint/no-floating-promises': 'error',
+      '@typescript-eslint/no-misused-promises': 'error',
+      '@typescript-eslint/await-thenable': 'error',
+      '@typescript-eslint/return-await': ['error', 'in-try-catch'],
+      '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
+      '@typescript-eslint/no-unnecessary-condition': ['error', { allowConstantLoopConditions: 'only-allowed-literals' }],
+      '@typescript-eslint/no-unnecessary-type-arguments': 'error',
+      '@typescript-eslint/consistent-type-imports': ['error', { fixStyle: 'inline-type-imports', disallowTypeAnnotations: false }],
+      '@typescript-eslint/no-import-type-side-effects': 'error',
+      eqeqeq: ['error', 'always', { null: 'ignore' }],
+      'no-console': 'error',
+      'prefer-const': 'error',
+    }
+  },
+  {
+    files: ['index.ts', 'lib/**/*.ts', 'streams/**/*.ts', 'pipelines/**/*.ts', 'cli/**/*.ts'],
+    rules: { 'no-restricted-syntax': ['error', noBarePipe, noDefaultExport, noDefaultReexport] }
+  },
+  {
+    files: ['test/**/*.ts', 'bench/**/*.ts', 'examples/**/*.ts', 'cli/**/*.ts'],
+    rules: { 'no-console': 'off' }
+  }
+)
