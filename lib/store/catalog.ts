@@ -1,0 +1,115 @@
+import type { Field } from '../batch/column-type.js'
+import type { Id } from '../batch/ids.js'
+import type { TableName } from './table-name.js'
+
+/** Version of the manifest format this code writes; a newer one is never touched. */
+export const MANIFEST_FORMAT = 1
+
+/** A column as one part holds it. */
+export interface PartColumn extends Field {
+  /** The part holds this column for some of its ids only; a presence bitmap in its tail says for which. */
+  partial?: boolean
+}
+
+/** One Parquet file of a table: a rectangle of ids × columns. Written once, never changed. */
+export interface PartEntry {
+  name: string
+  /** The commit that added it; where parts overlap the higher one wins. */
+  seq: number
+  /** The table's version when its rows began to be fetched; later tombstones hide them. */
+  since: number
+  rows: number
+  bytes: number
+  idMin: Id
+  idMax: Id
+  /** All columns, the id first. */
+  columns: readonly PartColumn[]
+  /** Of the whole file, hex. */
+  sha256: string
+  /** Where index, block checksums and footer begin, and the sha256 of everything from there on. */
+  tail: { offset: number, sha256: string }
+  /** When its oldest row was committed, ms since 1970. */
+  createdMs: number
+}
+
+/** Rows that were made invalid. */
+export interface Tombstone {
+  /** The commit that added it; hides parts whose `since` is lower. */
+  seq: number
+  /** The blob that lists the ids, or null for all of them. */
+  ids: { name: string, bytes: number, sha256: string, count: number } | null
+  /** The columns, or null for all of them. */
+  columns: readonly string[] | null
+}
+
+/** The truth about one table: which parts form it now. */
+export interface Manifest {
+  format: number
+  version: number
+  table: TableName
+  namespace: string
+  idColumn: string
+  /** The source's identity, null when it has none. */
+  source: string | null
+  /** The type of every column that was ever cached, in order of appearance. */
+  columns: readonly Field[]
+  parts: readonly PartEntry[]
+  tombstones: readonly Tombstone[]
+  /** The highest `seq` of a tombstone that was dropped; rows fetched before it are not taken any more. */
+  floor: number
+  /** Files that left the table, and when: deleted after the grace time. */
+  removed: readonly { name: string, atMs: number }[]
+}
+
+/** What a commit changes; re-applied to the newest manifest until it is in. */
+export interface Change {
+  add?: readonly Omit<PartEntry, 'seq'>[]
+  /** Parts to take out. */
+  remove?: readonly string[]
+  /** The commit makes sense only while all of `remove` are there (compaction). */
+  removeAll?: boolean
+  /** `seq` for the added parts instead of the commit's own (compaction keeps the newest of its inputs). */
+  seq?: number
+  tombstones?: readonly Omit<Tombstone, 'seq'>[]
+  /** Tombstones, by seq, that no remaining part needs. */
+  dropTombstones?: readonly number[]
+  /** Removed files that were deleted from disk. */
+  forget?: readonly string[]
+  source?: string | null
+}
+
+/** Which table a catalog entry is about. */
+export interface TableKey {
+  /** Unique per table; the name of its folder. */
+  folder: string
+  table: TableName
+  namespace: string
+  idColumn: string
+}
+
+/** The state of a table as the catalog has it. */
+export interface CatalogState {
+  /** The highest version present, readable or not; the next commit gets the number after it. 0 when there is none. */
+  latest: number
+  /** The newest readable manifest; undefined for a table without one. */
+  manifest: Manifest | undefined
+  /** Newer manifests that could not be read, and why. */
+  damaged: readonly { file: string, reason: string }[]
+  /** A manifest of a newer format stands at the top: leave the table alone. */
+  newerFormat?: { file: string, format: number }
+}
+
+/**
+ * Keeps the manifests. A commit is a compare-and-swap on the version: of two writers that saw the same one, the later is
+ * told so and tries again on the newer. An implementer must never let two commits take one version, and must make a commit
+ * durable before it reports it.
+ */
+export interface Catalog {
+  /** The folders of all tables. */
+  list(): Promise<string[]>
+  read(key: { folder: string }): Promise<CatalogState>
+  /** Write `manifest` as version `expected + 1` if the latest is still `expected`; false when it is not. */
+  commit(key: { folder: string }, expected: number, manifest: Manifest): Promise<boolean>
+  /** Forget a table altogether. */
+  drop(key: { folder: string }): Promise<void>
+}

@@ -1,0 +1,87 @@
+import { widenTypes, type Field } from '../batch/column-type.js'
+import { parseColumnName } from '../json/column-name.js'
+import { SchemaConflictError, SourceMismatchError } from '../errors.js'
+import { MANIFEST_FORMAT, type Change, type Manifest, type TableKey } from './catalog.js'
+import { formatTableName } from './table-name.js'
+
+/** The manifest of a table nobody has written yet. */
+export function emptyManifest({ table, namespace, idColumn }: TableKey): Manifest {
+  return { format: MANIFEST_FORMAT, version: 0, table, namespace, idColumn, source: null, columns: [], parts: [],
+    tombstones: [], floor: 0, removed: [] }
+}
+
+/** Whether a requested column name has a path (and so may end as json). */
+export function isDotted(name: string): boolean {
+  return parseColumnName(name).path !== undefined
+}
+
+/**
+ * The table's columns after a part with `seen` joins.
+ *
+ * @throws {SchemaConflictError} a column's types cannot be widened to one
+ */
+export function widenColumns(known: readonly Field[], seen: readonly Field[]): Field[] {
+  const columns = known.map(field => ({ ...field }))
+  for (const field of seen) {
+    const cached = columns.find(column => column.name === field.name)
+    if (!cached) {
+      columns.push({ name: field.name, type: field.type, nullable: field.nullable,
+        ...(field.origin ? { origin: field.origin } : {}), ...(field.wide ? { wide: true } : {}) })
+      continue
+    }
+    const widened = widenTypes(cached, field, isDotted(field.name))
+    if (!widened) throw new SchemaConflictError({ column: field.name, cached: cached.type, seen: field.type })
+    cached.type = widened.type
+    cached.nullable ||= field.nullable
+    if (widened.wide) cached.wide = true
+    if (widened.origin) cached.origin = widened.origin
+  }
+  return columns
+}
+
+/**
+ * Refuse a source that is not the one the table was filled from. A source without identity (a plain function) passes.
+ *
+ * @throws {SourceMismatchError}
+ */
+export function checkSource(manifest: Manifest, source: string | null | undefined): void {
+  if (source && manifest.source && source !== manifest.source && manifest.parts.length > 0) {
+    throw new SourceMismatchError({ table: formatTableName(manifest.table), cached: manifest.source, seen: source })
+  }
+}
+
+/**
+ * The manifest with a change applied, as the next version. Pure, so that a commit that lost the race re-applies the same
+ * change to the newer manifest. Undefined when nothing is left to change.
+ *
+ * @throws {SchemaConflictError} the added parts' columns do not fit those that joined meanwhile
+ * @throws {SourceMismatchError}
+ */
+export function applyChange(manifest: Manifest, change: Change, version: number, nowMs: number): Manifest | undefined {
+  const { add = [], remove = [], tombstones = [], dropTombstones = [], forget = [] } = change
+  checkSource(manifest, change.source)
+  const present = new Set(manifest.parts.map(part => part.name))
+  const removing = remove.filter(name => present.has(name))
+  if (change.removeAll && removing.length < remove.length) return undefined
+  // rows whose fetch began before an invalidation that nobody remembers any more must not come back
+  const added = add.filter(part => part.since >= manifest.floor)
+  const changes = added.length + removing.length + tombstones.length + dropTombstones.length + forget.length
+  if (changes === 0) return undefined
+  const gone = new Set(removing)
+  const dropped = manifest.tombstones.filter(tombstone => dropTombstones.includes(tombstone.seq))
+  const parts = [...manifest.parts.filter(part => !gone.has(part.name)), ...added.map(part => ({ ...part, seq: change.seq ?? version }))]
+  const removedFiles = [...removing, ...dropped.flatMap(tombstone => tombstone.ids ? [tombstone.ids.name] : [])]
+  let columns: readonly Field[] = manifest.columns
+  for (const part of added) columns = widenColumns(columns, part.columns)
+  return {
+    ...manifest,
+    version,
+    source: change.source ?? manifest.source,
+    columns,
+    parts: parts.sort((a, b) => a.seq - b.seq),
+    tombstones: [...manifest.tombstones.filter(tombstone => !dropTombstones.includes(tombstone.seq)),
+      ...tombstones.map(tombstone => ({ ...tombstone, seq: version }))],
+    floor: dropped.reduce((floor, tombstone) => Math.max(floor, tombstone.seq), manifest.floor),
+    removed: [...manifest.removed.filter(file => !forget.includes(file.name)), ...removedFiles.map(name => ({ name, atMs: nowMs }))]
+  }
+}

@@ -1,0 +1,296 @@
+import { idAt, lowerBound, type Id, type IdArray } from '../batch/ids.js'
+
+/**
+ * Which ids a part holds, and at which row: row r of a part has the r-th smallest id. Three forms, the smallest is taken:
+ * runs of consecutive ids, a bitmap with running counts, or the ids themselves.
+ */
+export type IdIndex = RunIndex | BitmapIndex | ListIndex
+
+interface IndexBase {
+  readonly rows: number
+}
+
+/** `starts[k] … starts[k] + (firstRows[k + 1] - firstRows[k]) - 1` are rows `firstRows[k] …`. */
+interface RunIndex extends IndexBase { readonly form: 'runs', readonly starts: Float64Array, readonly firstRows: Uint32Array }
+/** Bit i of `words` is id `base + i`; `counts[w]` bits are set before word w. */
+interface BitmapIndex extends IndexBase { readonly form: 'bitmap', readonly base: number, readonly words: Uint32Array, readonly counts: Uint32Array }
+interface ListIndex extends IndexBase { readonly form: 'list', readonly ids: IdArray }
+
+/** Some of a window's ids found in a part: positions in the window and the part's rows, both ascending. */
+export interface Located {
+  readonly count: number
+  /** Set when the positions are `from … from + count - 1`. */
+  readonly from?: number
+  /** Set when the rows are `firstRow … firstRow + count - 1`. */
+  readonly firstRow?: number
+  /** Undefined when `from` says it all. */
+  readonly positions?: Uint32Array
+  /** Undefined when `firstRow` says it all. */
+  readonly rows?: Uint32Array
+}
+
+const NOTHING: Located = { count: 0, from: 0, firstRow: 0 }
+
+function popcount(word: number): number {
+  let bits = word - ((word >>> 1) & 0x55555555)
+  bits = (bits & 0x33333333) + ((bits >>> 2) & 0x33333333)
+  return Math.imul((bits + (bits >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24
+}
+
+/** Collects a part's ids, ascending, piece by piece. */
+export class IdIndexBuilder {
+  readonly #pieces: IdArray[] = []
+  #rows = 0
+  #runs = 0
+  #last: Id | undefined
+  #first: Id | undefined
+  #wide = false
+
+  get rows(): number {
+    return this.#rows
+  }
+
+  /** @param ids ascending, and above all ids added before */
+  add(ids: IdArray): void {
+    if (ids.length === 0) return
+    this.#first ??= idAt(ids, 0)
+    let runs = 0
+    if (ids instanceof Float64Array) {
+      if (ids[ids.length - 1]! - ids[0]! === ids.length - 1) runs = 1
+      else for (let i = 0; i < ids.length; i++) if (i === 0 || ids[i] !== ids[i - 1]! + 1) runs++
+      if (typeof this.#last === 'number' && ids[0] === this.#last + 1) runs--
+    } else this.#wide = true
+    this.#runs += runs
+    this.#pieces.push(ids)
+    this.#rows += ids.length
+    this.#last = idAt(ids, ids.length - 1)
+  }
+
+  get range(): { idMin: Id, idMax: Id } {
+    return { idMin: this.#first ?? 0, idMax: this.#last ?? 0 }
+  }
+
+  finish(): IdIndex {
+    const rows = this.#rows
+    if (this.#wide) {
+      const ids = new BigInt64Array(rows)
+      let at = 0
+      for (const piece of this.#pieces) for (let i = 0; i < piece.length; i++) ids[at++] = BigInt(piece[i]!)
+      return { form: 'list', rows, ids }
+    }
+    const pieces = this.#pieces as Float64Array[]
+    const first = this.#first as number
+    const span = rows === 0 ? 0 : (this.#last as number) - first + 1
+    if (this.#runs * 12 <= Math.min(span / 8, rows * 8)) return runIndex(pieces, rows, this.#runs)
+    if (span / 8 <= rows * 8) return bitmapIndex(pieces, rows, first, span)
+    const ids = new Float64Array(rows)
+    let at = 0
+    for (const piece of pieces) {
+      ids.set(piece, at)
+      at += piece.length
+    }
+    return { form: 'list', rows, ids }
+  }
+}
+
+function runIndex(pieces: readonly Float64Array[], rows: number, runs: number): RunIndex {
+  const starts = new Float64Array(runs)
+  const firstRows = new Uint32Array(runs + 1)
+  let [run, row, last] = [0, 0, NaN]
+  for (const ids of pieces) {
+    for (let i = 0; i < ids.length; i++, row++) {
+      if (ids[i] !== last + 1) {
+        starts[run] = ids[i]!
+        firstRows[run++] = row
+      }
+      last = ids[i]!
+    }
+  }
+  firstRows[runs] = rows
+  return { form: 'runs', rows, starts, firstRows }
+}
+
+function bitmapIndex(pieces: readonly Float64Array[], rows: number, base: number, span: number): BitmapIndex {
+  const words = new Uint32Array(Math.ceil(span / 32))
+  for (const ids of pieces) {
+    for (let i = 0; i < ids.length; i++) {
+      const offset = ids[i]! - base
+      words[Math.floor(offset / 32)]! |= 1 << (offset % 32)
+    }
+  }
+  return { form: 'bitmap', rows, base, words, counts: countsOf(words) }
+}
+
+function countsOf(words: Uint32Array): Uint32Array {
+  const counts = new Uint32Array(words.length)
+  for (let w = 0, total = 0; w < words.length; w++) {
+    counts[w] = total
+    total += popcount(words[w]!)
+  }
+  return counts
+}
+
+/** Which of `ids` (ascending, each once) the index holds. */
+export function locate(index: IdIndex, ids: IdArray): Located {
+  if (ids.length === 0 || index.rows === 0) return NOTHING
+  switch (index.form) {
+    case 'runs': return ids instanceof Float64Array ? locateInRuns(index, ids) : NOTHING
+    case 'bitmap': return ids instanceof Float64Array ? locateInBitmap(index, ids) : NOTHING
+    case 'list': return locateInList(index, ids)
+  }
+}
+
+/** The last run that starts at or below `id`, -1 when none does. */
+function runAt(starts: Float64Array, id: number): number {
+  const at = lowerBound(starts, id)
+  return starts[at] === id ? at : at - 1
+}
+
+function locateInRuns({ starts, firstRows }: RunIndex, ids: Float64Array): Located {
+  const first = ids[0]!
+  const span = ids[ids.length - 1]! - first
+  let run = runAt(starts, first)
+  const runEnd = (k: number): number => starts[k]! + (firstRows[k + 1]! - firstRows[k]!)
+  if (run >= 0 && span === ids.length - 1 && first + span < runEnd(run)) {
+    return { count: ids.length, from: 0, firstRow: firstRows[run]! + (first - starts[run]!) }
+  }
+  const found = new Found(ids.length)
+  if (run < 0) run = 0
+  for (let i = 0; i < ids.length && run < starts.length; i++) {
+    const id = ids[i]!
+    while (run < starts.length && id >= runEnd(run)) run++
+    if (run < starts.length && id >= starts[run]!) found.add(i, firstRows[run]! + (id - starts[run]!))
+  }
+  return found.finish()
+}
+
+function locateInBitmap({ base, words, counts }: BitmapIndex, ids: Float64Array): Located {
+  const found = new Found(ids.length)
+  const end = base + words.length * 32
+  for (let i = 0; i < ids.length; i++) {
+    const id = ids[i]!
+    if (id < base || id >= end) continue
+    const offset = id - base
+    const w = Math.floor(offset / 32)
+    const bit = offset % 32
+    const word = words[w]!
+    if ((word >>> bit & 1) === 1) found.add(i, counts[w]! + (bit === 0 ? 0 : popcount(word << (32 - bit))))
+  }
+  return found.finish()
+}
+
+function locateInList({ ids: held }: ListIndex, ids: IdArray): Located {
+  const found = new Found(ids.length)
+  let row = lowerBound(held, idAt(ids, 0))
+  for (let i = 0; i < ids.length && row < held.length; i++) {
+    const id = ids[i]!
+    if (held[row]! < id) {
+      // gallop: a sparse window must not cost a walk over the whole part
+      let step = 1
+      while (row + step < held.length && held[row + step]! < id) step *= 2
+      row = lowerBound(held, id, row + 1, Math.min(row + step + 1, held.length))
+    }
+    // eslint-disable-next-line eqeqeq -- a bigint id and the same number are one id
+    if (row < held.length && held[row]! == id) found.add(i, row++)
+  }
+  return found.finish()
+}
+
+/** Gathers hits; recognises when all positions or rows are consecutive. */
+class Found {
+  readonly #positions: Uint32Array
+  readonly #rows: Uint32Array
+  #count = 0
+
+  constructor(most: number) {
+    this.#positions = new Uint32Array(most)
+    this.#rows = new Uint32Array(most)
+  }
+
+  add(position: number, row: number): void {
+    this.#positions[this.#count] = position
+    this.#rows[this.#count++] = row
+  }
+
+  finish(): Located {
+    const count = this.#count
+    if (count === 0) return NOTHING
+    const from = this.#positions[0]!
+    const firstRow = this.#rows[0]!
+    return {
+      count,
+      ...(this.#positions[count - 1]! - from === count - 1 ? { from } : { positions: this.#positions.subarray(0, count) }),
+      ...(this.#rows[count - 1]! - firstRow === count - 1 ? { firstRow } : { rows: this.#rows.subarray(0, count) })
+    }
+  }
+}
+
+/** The index's ids ascending, in arrays of at most `maxIds`. */
+export function * indexWindows(index: IdIndex, maxIds: number): Generator<IdArray> {
+  if (index.form === 'list') {
+    for (let at = 0; at < index.rows; at += maxIds) yield index.ids.subarray(at, at + maxIds)
+    return
+  }
+  let left = index.rows
+  let window = new Float64Array(Math.min(maxIds, left))
+  let filled = 0
+  for (const id of index.form === 'runs' ? runIds(index) : bitmapIds(index)) {
+    window[filled++] = id
+    if (filled === window.length) {
+      yield window
+      left -= filled
+      window = new Float64Array(Math.min(maxIds, left))
+      filled = 0
+    }
+  }
+}
+
+function * runIds({ starts, firstRows }: RunIndex): Generator<number> {
+  for (let run = 0; run < starts.length; run++) {
+    const length = firstRows[run + 1]! - firstRows[run]!
+    for (let i = 0; i < length; i++) yield starts[run]! + i
+  }
+}
+
+function * bitmapIds({ base, words }: BitmapIndex): Generator<number> {
+  for (let w = 0; w < words.length; w++) {
+    let word = words[w]!
+    while (word !== 0) {
+      yield base + w * 32 + 31 - Math.clz32(word & -word)
+      word &= word - 1
+    }
+  }
+}
+
+const FORMS = ['runs', 'bitmap', 'list', 'wide'] as const
+
+/** The bytes of an index: form, rows, size and base, then the arrays (little-endian). */
+export function serializeIndex(index: IdIndex): Uint8Array {
+  const head = new Float64Array(4)
+  const form = index.form === 'list' && index.ids instanceof BigInt64Array ? 'wide' : index.form
+  const arrays = index.form === 'runs' ? [index.starts, index.firstRows] : index.form === 'bitmap' ? [index.words] : [index.ids]
+  head.set([FORMS.indexOf(form), index.rows, arrays[0]!.length, index.form === 'bitmap' ? index.base : 0])
+  return Buffer.concat([head, ...arrays].map(array => Buffer.from(array.buffer, array.byteOffset, array.byteLength)))
+}
+
+/** The index in verified bytes. */
+export function parseIndex(bytes: Uint8Array): IdIndex {
+  // copied: the arrays need aligned memory, and must not keep the whole tail alive
+  const memory = bytes.slice().buffer
+  const [form, rows, length, base] = new Float64Array(memory, 0, 4) as unknown as [number, number, number, number]
+  switch (FORMS[form]) {
+    case 'runs': return { form: 'runs', rows, starts: new Float64Array(memory, 32, length), firstRows: new Uint32Array(memory, 32 + length * 8, length + 1) }
+    case 'bitmap': {
+      const words = new Uint32Array(memory, 32, length)
+      return { form: 'bitmap', rows, base, words, counts: countsOf(words) }
+    }
+    case 'wide': return { form: 'list', rows, ids: new BigInt64Array(memory, 32, length) }
+    default: return { form: 'list', rows, ids: new Float64Array(memory, 32, length) }
+  }
+}
+
+/** Bytes an index keeps in memory. */
+export function indexBytes(index: IdIndex): number {
+  if (index.form === 'runs') return index.starts.byteLength + index.firstRows.byteLength
+  return index.form === 'bitmap' ? index.words.byteLength * 2 : index.ids.byteLength
+}

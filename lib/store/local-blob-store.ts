@@ -1,0 +1,123 @@
+import { randomUUID } from 'node:crypto'
+import { constants } from 'node:fs'
+import { lstat, mkdir, open, readdir, rename, unlink, type FileHandle } from 'node:fs/promises'
+import { join } from 'node:path'
+import { CacheCorruptionError } from '../errors.js'
+import type { BlobInfo, BlobReader, BlobStore, BlobWriter } from './blob-store.js'
+import { errnoOf, FilePool, syncFolder, writeFully } from './local-files.js'
+
+/** `commit`: fsync before anything is reported; `none`: the system writes when it likes (a power cut may lose commits). */
+export type Durability = 'commit' | 'none'
+
+/** Files in folders below `dir`: 0600 in 0700, created exclusively, never through a link. */
+export function localBlobStore({ dir, durability = 'commit' }: { dir: string, durability?: Durability }): BlobStore {
+  const files = new FilePool()
+  const pathOf = (folder: string, name: string): string => join(dir, folder, name)
+
+  async function create(folder: string): Promise<BlobWriter> {
+    await mkdir(join(dir, folder), { recursive: true, mode: 0o700 })
+    const temporary = pathOf(folder, `tmp-${process.pid}-${randomUUID()}`)
+    const handle = await open(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600)
+    return new LocalBlobWriter(handle, temporary, join(dir, folder), durability)
+  }
+
+  async function openBlob(folder: string, name: string): Promise<BlobReader> {
+    const path = pathOf(folder, name)
+    const { bytes, identity } = await files.with(path, (_, stats) => Promise.resolve({ bytes: Number(stats.size),
+      identity: `${path}:${stats.dev}:${stats.ino}:${stats.size}:${stats.mtimeNs}` }))
+    return {
+      bytes,
+      identity,
+      read: (offset, length) => files.with(path, handle => readFully(handle, path, offset, length)),
+      close: () => Promise.resolve()
+    }
+  }
+
+  async function head(folder: string, name: string): Promise<BlobInfo | undefined> {
+    try {
+      const stats = await lstat(pathOf(folder, name))
+      return { name, bytes: stats.size, modifiedMs: stats.mtimeMs }
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return undefined
+      throw error
+    }
+  }
+
+  async function list(folder: string): Promise<BlobInfo[]> {
+    let names: string[]
+    try {
+      names = await readdir(join(dir, folder))
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return []
+      throw error
+    }
+    const infos = await Promise.all(names.map(name => head(folder, name)))
+    return infos.filter(info => info !== undefined)
+  }
+
+  async function remove(folder: string, name: string): Promise<void> {
+    await files.forget(pathOf(folder, name))
+    await unlink(pathOf(folder, name)).catch((error: unknown) => {
+      if (errnoOf(error) !== 'ENOENT') throw error
+    })
+  }
+
+  async function quarantine(folder: string, name: string): Promise<string> {
+    const aside = `corrupt-${randomUUID().slice(0, 8)}-${name}`
+    await files.forget(pathOf(folder, name))
+    await rename(pathOf(folder, name), pathOf(folder, aside)).catch((error: unknown) => {
+      if (errnoOf(error) !== 'ENOENT') throw error
+    })
+    return aside
+  }
+
+  return { create, open: openBlob, head, list, delete: remove, quarantine, pathOf, close: () => files.closeAll() }
+}
+
+async function readFully(handle: FileHandle, path: string, offset: number, length: number): Promise<Uint8Array> {
+  // not from the shared pool: the buffer starts aligned and its memory goes when the last view goes
+  const bytes = Buffer.allocUnsafeSlow(length)
+  let done = 0
+  while (done < length) {
+    const { bytesRead } = await handle.read(bytes, done, length - done, offset + done)
+    if (bytesRead === 0) throw new CacheCorruptionError({ file: path, reason: `ends before byte ${offset + length}` })
+    done += bytesRead
+  }
+  return bytes
+}
+
+class LocalBlobWriter implements BlobWriter {
+  readonly #handle: FileHandle
+  readonly #temporary: string
+  readonly #folder: string
+  readonly #durability: Durability
+  #open = true
+
+  constructor(handle: FileHandle, temporary: string, folder: string, durability: Durability) {
+    this.#handle = handle
+    this.#temporary = temporary
+    this.#folder = folder
+    this.#durability = durability
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    await writeFully(this.#handle, bytes)
+  }
+
+  async commit(name: string): Promise<void> {
+    if (this.#durability === 'commit') await this.#handle.sync()
+    this.#open = false
+    await this.#handle.close()
+    await rename(this.#temporary, join(this.#folder, name))
+    if (this.#durability === 'commit') await syncFolder(this.#folder)
+  }
+
+  async abort(): Promise<void> {
+    // best effort: a leftover is garbage, and collected after the grace time
+    if (this.#open) {
+      this.#open = false
+      await this.#handle.close().catch(() => undefined)
+    }
+    await unlink(this.#temporary).catch(() => undefined)
+  }
+}

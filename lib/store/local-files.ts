@@ -1,0 +1,143 @@
+import { constants, type BigIntStats } from 'node:fs'
+import { open, type FileHandle } from 'node:fs/promises'
+import { CacheCorruptionError } from '../errors.js'
+
+/** Files held open at once by one store. */
+export const MAX_OPEN_FILES = 16
+
+interface OpenFile {
+  path: string
+  handle: FileHandle
+  stats: BigIntStats
+  users: number
+}
+
+/** The system error code of anything thrown, such as `ENOSPC`. */
+export function errnoOf(error: unknown): string | undefined {
+  const code = (error as { code?: unknown } | null | undefined)?.code
+  return typeof code === 'string' && /^E[A-Z0-9]+$/.test(code) && !code.startsWith('ERR_') ? code : undefined
+}
+
+/**
+ * Open an existing regular file for reading. Links are not followed, and what is no regular file (a FIFO would block for
+ * ever) is refused.
+ *
+ * @throws {CacheCorruptionError} not a regular file, a link, or gone
+ */
+export async function openRegularFile(path: string): Promise<{ handle: FileHandle, stats: BigIntStats }> {
+  let handle: FileHandle
+  try {
+    handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+  } catch (cause) {
+    const errno = errnoOf(cause)
+    if (errno === 'ENOENT') throw new CacheCorruptionError({ file: path, reason: 'the file is gone', cause })
+    if (errno === 'ELOOP' || errno === 'ENXIO' || errno === 'EISDIR') {
+      throw new CacheCorruptionError({ file: path, reason: 'not a regular file', cause })
+    }
+    throw cause
+  }
+  try {
+    const stats = await handle.stat({ bigint: true })
+    if (!stats.isFile()) throw new CacheCorruptionError({ file: path, reason: 'not a regular file' })
+    return { handle, stats }
+  } catch (error) {
+    await handle.close()
+    throw error
+  }
+}
+
+/**
+ * Open files, shared by their readers: at most 16 at a time, the least recently used idle one is closed first, and whoever
+ * finds all of them busy waits.
+ */
+export class FilePool {
+  readonly #files = new Map<string, OpenFile>()
+  readonly #waiting: (() => void)[] = []
+  #opening = 0
+  readonly #maxOpen: number
+
+  constructor(maxOpen = MAX_OPEN_FILES) {
+    this.#maxOpen = maxOpen
+  }
+
+  /** Run `use` with the file open. */
+  async with<T>(path: string, use: (handle: FileHandle, stats: BigIntStats) => Promise<T>): Promise<T> {
+    const file = await this.#take(path)
+    try {
+      return await use(file.handle, file.stats)
+    } finally {
+      file.users--
+      this.#waiting.shift()?.()
+    }
+  }
+
+  /** Close a file, if open and idle; a file in use is closed by `closeAll`. */
+  async forget(path: string): Promise<void> {
+    const file = this.#files.get(path)
+    if (!file || file.users > 0) return
+    this.#files.delete(path)
+    await file.handle.close()
+  }
+
+  async closeAll(): Promise<void> {
+    const files = [...this.#files.values()]
+    this.#files.clear()
+    await Promise.all(files.map(file => file.handle.close()))
+  }
+
+  async #take(path: string): Promise<OpenFile> {
+    for (;;) {
+      const known = this.#files.get(path)
+      if (known) {
+        known.users++
+        // to the end of the map: most recently used
+        this.#files.delete(path)
+        this.#files.set(path, known)
+        return known
+      }
+      if (this.#files.size + this.#opening < this.#maxOpen) return await this.#open(path)
+      const idle = [...this.#files.values()].find(file => file.users === 0)
+      if (idle) await this.forget(idle.path)
+      else await new Promise<void>(resolve => this.#waiting.push(resolve))
+    }
+  }
+
+  async #open(path: string): Promise<OpenFile> {
+    this.#opening++
+    try {
+      const { handle, stats } = await openRegularFile(path)
+      const twin = this.#files.get(path)
+      if (twin) {
+        twin.users++
+        await handle.close()
+        return twin
+      }
+      const file = { path, handle, stats, users: 1 }
+      this.#files.set(path, file)
+      return file
+    } finally {
+      this.#opening--
+      this.#waiting.shift()?.()
+    }
+  }
+}
+
+/** Flush a folder's entries to disk. */
+export async function syncFolder(path: string): Promise<void> {
+  const handle = await open(path, constants.O_RDONLY)
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+/** Write all of `bytes`; the system may take less per call. */
+export async function writeFully(handle: FileHandle, bytes: Uint8Array): Promise<void> {
+  let done = 0
+  while (done < bytes.length) {
+    const { bytesWritten } = await handle.write(bytes, done, bytes.length - done)
+    if (bytesWritten === 0) throw Object.assign(new Error('the system wrote nothing'), { code: 'EIO' })
+    done += bytesWritten
+  }
+}
