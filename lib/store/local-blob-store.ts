@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { constants } from 'node:fs'
+import { constants, type BigIntStats } from 'node:fs'
 import { lstat, mkdir, open, readdir, rename, unlink, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CacheCorruptionError } from '../errors.js'
@@ -23,13 +23,21 @@ export function localBlobStore({ dir, durability = 'commit' }: { dir: string, du
 
   async function openBlob(folder: string, name: string): Promise<BlobReader> {
     const path = pathOf(folder, name)
-    const { bytes, identity } = await files.with(path, (_, stats) => Promise.resolve({ bytes: Number(stats.size),
-      identity: `${path}:${stats.dev}:${stats.ino}:${stats.size}:${stats.mtimeNs}` }))
+    // what stands under the path now decides, not what the pool opened earlier
+    const now = await lstat(path, { bigint: true }).catch((cause: unknown) => {
+      if (errnoOf(cause) !== 'ENOENT') throw cause
+      throw new CacheCorruptionError({ file: path, reason: 'the file is gone', cause })
+    })
+    const identity = identityOf(now)
+    if (await files.with(path, (_, stats) => Promise.resolve(identityOf(stats) !== identity))) await files.forget(path)
     return {
-      bytes,
-      identity,
-      read: (offset, length) => files.with(path, handle => readFully(handle, path, offset, length)),
-      close: () => Promise.resolve()
+      bytes: Number(now.size),
+      identity: `${path}:${identity}`,
+      read: (offset, length) => files.with(path, (handle, stats) => {
+        if (identityOf(stats) !== identity) throw new CacheCorruptionError({ file: path, reason: 'was replaced while it was read' })
+        return readFully(handle, path, offset, length)
+      }),
+      close: () => files.forget(path)
     }
   }
 
@@ -72,6 +80,11 @@ export function localBlobStore({ dir, durability = 'commit' }: { dir: string, du
   }
 
   return { create, open: openBlob, head, list, delete: remove, quarantine, pathOf, close: () => files.closeAll() }
+}
+
+/** Changes whenever the file does. */
+function identityOf({ dev, ino, size, mtimeNs }: BigIntStats): string {
+  return `${dev}:${ino}:${size}:${mtimeNs}`
 }
 
 async function readFully(handle: FileHandle, path: string, offset: number, length: number): Promise<Uint8Array> {

@@ -10,6 +10,8 @@ interface OpenFile {
   handle: FileHandle
   stats: BigIntStats
   users: number
+  /** Closed as soon as nobody uses it. */
+  doomed?: boolean
 }
 
 /** The system error code of anything thrown, such as `ENOSPC`. */
@@ -67,22 +69,22 @@ export class FilePool {
       return await use(file.handle, file.stats)
     } finally {
       file.users--
+      if (file.doomed && file.users === 0) await file.handle.close()
       this.#waiting.shift()?.()
     }
   }
 
-  /** Close a file, if open and idle; a file in use is closed by `closeAll`. */
+  /** Close a file, at once or when its last user is done; the next one to ask opens the path anew. */
   async forget(path: string): Promise<void> {
     const file = this.#files.get(path)
-    if (!file || file.users > 0) return
+    if (!file) return
     this.#files.delete(path)
-    await file.handle.close()
+    if (file.users === 0) await file.handle.close()
+    else file.doomed = true
   }
 
   async closeAll(): Promise<void> {
-    const files = [...this.#files.values()]
-    this.#files.clear()
-    await Promise.all(files.map(file => file.handle.close()))
+    await Promise.all([...this.#files.keys()].map(path => this.forget(path)))
   }
 
   async #take(path: string): Promise<OpenFile> {

@@ -1,0 +1,172 @@
+import { jsonText } from '../json/json-text.js'
+import { buildVector } from './build.js'
+import { cellsOf, storageValues } from './cells.js'
+import { widenTypes, type ColumnType, type Field } from './column-type.js'
+import { RowBatch } from './row-batch.js'
+import { hasNulls, nullVector, type BytesVector, type FixedArray, type FixedVector, type Vector } from './vector.js'
+
+/**
+ * A vector as another type of the widening lattice. Row values stay what they are.
+ *
+ * @throws {TypeError} the lattice has no such step
+ */
+export function convertVector(vector: Vector, type: ColumnType): Vector {
+  if (vector.type === type) return vector
+  if (vector.type === 'null') return type === 'json' || vector.form !== 'values' ? nullVector(type, vector.length) : buildVector(type, vector.values)
+  if (type === 'json') {
+    const cells = cellsOf(vector)
+    return { form: 'values', type, length: vector.length, values: Array.from(cells as ArrayLike<unknown>, cell => cell === null ? null : jsonText(cell)) }
+  }
+  if (vector.form === 'fixed' && (type === 'int64' || type === 'float64')) {
+    if (vector.values instanceof Float64Array) return { ...vector, type }
+    if (vector.values instanceof Int32Array) return { ...vector, type, values: Float64Array.from(vector.values) }
+    if (vector.values instanceof BigInt64Array && type === 'float64') return { ...vector, type, values: Float64Array.from(vector.values, Number) }
+  }
+  throw new TypeError(`a column of ${vector.type} cannot become ${type}`)
+}
+
+/** Rows of one vector and where they go: positions in the result, in the same order. Contiguous when `at` is a number. */
+export interface Piece {
+  vector: Vector
+  at: number | Uint32Array
+}
+
+/**
+ * One vector of `length` rows from pieces of the same type. Positions no piece fills are null.
+ */
+export function scatterVectors(type: ColumnType, length: number, pieces: readonly Piece[]): Vector {
+  const only = pieces[0]
+  if (pieces.length === 1 && only && only.vector.length === length && only.at === 0) return only.vector
+  const filled = pieces.reduce((sum, { vector }) => sum + vector.length, 0)
+  if (inOrder(pieces, length)) return concatVectors(type, pieces.map(({ vector }) => vector))
+  if (pieces.every(({ vector }) => vector.form === 'fixed')) return scatterFixed(type, length, pieces as { vector: FixedVector, at: number | Uint32Array }[], filled)
+  const values = new Array<unknown>(length)
+  if (filled < length) values.fill(null)
+  for (const { vector, at } of pieces) {
+    const stored = storageValues(vector)
+    if (typeof at === 'number') for (let i = 0; i < stored.length; i++) values[at + i] = stored[i]
+    else for (let i = 0; i < stored.length; i++) values[at[i]!] = stored[i]
+  }
+  return buildVector(type, values)
+}
+
+function inOrder(pieces: readonly Piece[], length: number): boolean {
+  let next = 0
+  for (const { vector, at } of pieces) {
+    if (at !== next) return false
+    next += vector.length
+  }
+  return next === length
+}
+
+function scatterFixed(type: ColumnType, length: number, pieces: readonly { vector: FixedVector, at: number | Uint32Array }[], filled: number): Vector {
+  const arrays = sameKind(pieces.map(({ vector }) => vector.values))
+  const values = newArrayLike(arrays[0]!, length)
+  const needsValid = filled < length || pieces.some(({ vector }) => vector.valid !== undefined)
+  const valid = needsValid ? new Uint8Array(length).fill(filled < length ? 0 : 1) : undefined
+  pieces.forEach(({ vector, at }, p) => {
+    const from = arrays[p]!
+    if (typeof at === 'number') {
+      values.set(from as never, at)
+      if (vector.valid) valid?.set(vector.valid, at)
+      else valid?.fill(1, at, at + from.length)
+    } else {
+      for (let i = 0; i < from.length; i++) values[at[i]!] = from[i]!
+      if (valid) for (let i = 0; i < from.length; i++) valid[at[i]!] = vector.valid ? vector.valid[i]! : 1
+    }
+  })
+  return { form: 'fixed', type, length, values, valid }
+}
+
+function newArrayLike(array: FixedArray, length: number): FixedArray {
+  return new (array.constructor as new (length: number) => FixedArray)(length)
+}
+
+/** int64 pieces may be doubles or int64: all become int64 when one is. */
+function sameKind(arrays: readonly FixedArray[]): FixedArray[] {
+  if (arrays.every(array => array.constructor === arrays[0]?.constructor)) return [...arrays]
+  return arrays.map(array => array instanceof BigInt64Array ? array : BigInt64Array.from(array as Float64Array, BigInt))
+}
+
+/** The vectors' rows one after the other. All of the same type. */
+export function concatVectors(type: ColumnType, vectors: readonly Vector[]): Vector {
+  if (vectors.length === 1) return vectors[0]!
+  const length = vectors.reduce((sum, vector) => sum + vector.length, 0)
+  if (vectors.length === 0) return nullVector(type, 0)
+  if (vectors.every(vector => vector.form === 'fixed')) {
+    let at = 0
+    return scatterFixed(type, length, vectors.map(vector => ({ vector, at: (at += vector.length) - vector.length })), length)
+  }
+  if (vectors.every(vector => vector.form === 'bytes')) return concatBytes(type, length, vectors)
+  const first = vectors[0]!
+  if (first.form === 'dictionary' && vectors.every(vector => vector.form === 'dictionary' && vector.dictionary === first.dictionary &&
+    vector.valid === undefined && vector.codes.constructor === first.codes.constructor)) {
+    const codes = new (first.codes.constructor as new (length: number) => Uint32Array)(length)
+    let at = 0
+    for (const vector of vectors as readonly (typeof first)[]) {
+      codes.set(vector.codes, at)
+      at += vector.length
+    }
+    return { form: 'dictionary', type, length, codes, dictionary: first.dictionary }
+  }
+  const values: unknown[] = []
+  for (const vector of vectors) {
+    const stored = storageValues(vector)
+    for (let i = 0; i < stored.length; i++) values.push(stored[i])
+  }
+  return buildVector(type, values)
+}
+
+function concatBytes(type: ColumnType, length: number, vectors: readonly BytesVector[]): Vector {
+  const spans = vectors.map(({ starts, ends, valid, length: rows }) => {
+    let [low, high] = [0xffffffff, 0]
+    for (let i = 0; i < rows; i++) {
+      if (valid?.[i] === 0) continue
+      if (starts[i]! < low) low = starts[i]!
+      if (ends[i]! > high) high = ends[i]!
+    }
+    return low > high ? { low: 0, high: 0 } : { low, high }
+  })
+  const bytes = new Uint8Array(spans.reduce((sum, { low, high }) => sum + high - low, 0))
+  const starts = new Uint32Array(length)
+  const ends = new Uint32Array(length)
+  const valid = vectors.some(vector => vector.valid) ? new Uint8Array(length).fill(1) : undefined
+  let row = 0
+  let base = 0
+  vectors.forEach((vector, v) => {
+    const { low, high } = spans[v]!
+    bytes.set(vector.bytes.subarray(low, high), base)
+    for (let i = 0; i < vector.length; i++) {
+      if (vector.valid?.[i] === 0) continue
+      starts[row + i] = vector.starts[i]! - low + base
+      ends[row + i] = vector.ends[i]! - low + base
+    }
+    if (vector.valid) valid?.set(vector.valid, row)
+    row += vector.length
+    base += high - low
+  })
+  return { form: 'bytes', type, length, bytes, starts, ends, valid }
+}
+
+/** One field for the same column of several batches: types widened (dotted columns at last to json), nulls of any. */
+export function unifyFields(fields: readonly Field[], dotted: boolean): Field | undefined {
+  let unified: Field | undefined
+  for (const field of fields) {
+    if (!unified) unified = { ...field }
+    else {
+      const widened = widenTypes(unified, field, dotted)
+      if (!widened) return undefined
+      unified = { name: unified.name, nullable: unified.nullable || field.nullable, type: widened.type,
+        ...(widened.origin ? { origin: widened.origin } : {}), ...(widened.wide ? { wide: true } : {}) }
+    }
+  }
+  return unified
+}
+
+/** The batches' rows one after the other, under one schema. Batches must have the same columns, of types that widen to it. */
+export function concatBatches(schema: readonly Field[], batches: readonly RowBatch[]): RowBatch {
+  if (batches.length === 1 && batches[0]!.schema === schema) return batches[0]!
+  const vectors = schema.map((field, c) => concatVectors(field.type, batches.map(batch => convertVector(batch.vectors[c]!, field.type))))
+  return new RowBatch(schema.map((field, c) => ({ ...field, nullable: hasNulls(vectors[c]!) })), vectors)
+}
+

@@ -1,0 +1,134 @@
+import { randomUUID } from 'node:crypto'
+import type { Field } from '../batch/column-type.js'
+import type { RowBatch } from '../batch/row-batch.js'
+import type { Codec } from '../parquet/codec.js'
+import type { PlacedRowGroup, RowGroupMeta } from '../parquet/column-chunk.js'
+import { encodeFooter, FILE_HEADER } from '../parquet/footer.js'
+import { encodeRowGroup } from '../parquet/row-group.js'
+import type { Id, IdArray } from '../batch/ids.js'
+import type { BlobStore, BlobWriter } from './blob-store.js'
+import type { PartColumn, PartEntry } from './catalog.js'
+import { RunningChecksums, sha256Of } from './checksums.js'
+import { IdIndexBuilder } from './id-index.js'
+import { serializeTailHead } from './part-tail.js'
+
+/** A finished part's entry, before a commit gives it its place in the order. */
+export type NewPart = Omit<PartEntry, 'seq'>
+
+interface PartWriterOptions {
+  blobs: BlobStore
+  folder: string
+  fields: readonly Field[]
+  codec: Codec
+  /** Names of columns that need a presence bitmap. */
+  partial?: readonly string[]
+}
+
+/**
+ * Writes one part, row group by row group, ids ascending. Encoding happens when a batch is appended; writing it overlaps
+ * whatever the caller does until the next call. Memory: one row group, and at most 8 bytes per row for the index.
+ */
+export class PartWriter {
+  readonly fields: readonly Field[]
+  readonly #blobs: BlobStore
+  readonly #folder: string
+  readonly #codec: Codec
+  readonly #checksums = new RunningChecksums()
+  readonly #ids = new IdIndexBuilder()
+  readonly #presence: Map<string, number[]>
+  readonly #groups: PlacedRowGroup[] = []
+  #blob: BlobWriter | undefined
+  #written = 0
+  #writing: Promise<void> = Promise.resolve()
+
+  constructor({ blobs, folder, fields, codec, partial = [] }: PartWriterOptions) {
+    this.#blobs = blobs
+    this.#folder = folder
+    this.#codec = codec
+    this.fields = fields
+    this.#presence = new Map(partial.map(name => [name, []]))
+  }
+
+  get bytes(): number {
+    return this.#written
+  }
+
+  get rows(): number {
+    return this.#ids.rows
+  }
+
+  /**
+   * Append a batch as one row group.
+   *
+   * @param presence for each partial column one byte per row, 1 = the part holds it
+   */
+  async append(batch: RowBatch, presence?: ReadonlyMap<string, Uint8Array>): Promise<void> {
+    const group = encodeRowGroup(this.fields, batch.vectors, { codec: this.#codec })
+    await this.#appendGroup(group, group.chunks, batch.ids)
+    for (const [name, bits] of this.#presence) for (const bit of presence?.get(name) ?? new Uint8Array(batch.length).fill(1)) bits.push(bit)
+  }
+
+  /** Append a row group of another part of the same fields, byte for byte. */
+  async appendEncoded(group: RowGroupMeta, bytes: Uint8Array, ids: IdArray): Promise<void> {
+    await this.#appendGroup(group, [bytes], ids)
+    for (const bits of this.#presence.values()) for (let i = 0; i < group.rows; i++) bits.push(1)
+  }
+
+  /** Complete the file and make it durable under its final name. */
+  async finish({ since }: { since: number }): Promise<NewPart> {
+    await this.#writing
+    const index = this.#ids.finish()
+    const offset = this.#written
+    const crcs = this.#checksums.blocks()
+    const presence = new Map([...this.#presence].map(([name, bits]) => [name, packBits(bits)]))
+    const tail = Buffer.concat([serializeTailHead({ index, presence, crcs }), encodeFooter({ fields: this.fields, rowGroups: this.#groups })])
+    await this.#write([tail])
+    await this.#writing
+    const { idMin, idMax } = this.#ids.range
+    const name = `data-${nameOfId(idMin)}-${nameOfId(idMax)}-${randomUUID()}.parquet`
+    await this.#blob?.commit(name)
+    return {
+      name, since, rows: index.rows, bytes: this.#written, idMin, idMax,
+      columns: this.fields.map((field): PartColumn => ({ ...field, ...(this.#presence.has(field.name) ? { partial: true } : {}) })),
+      sha256: this.#checksums.sha256(), tail: { offset, sha256: sha256Of(tail) }, createdMs: Date.now()
+    }
+  }
+
+  /** Drop what was written. Never throws. */
+  async abort(): Promise<void> {
+    await this.#writing.catch(() => undefined)
+    await this.#blob?.abort()
+  }
+
+  async #appendGroup(group: RowGroupMeta, chunks: readonly Uint8Array[], ids: IdArray): Promise<void> {
+    if (!this.#blob) {
+      this.#blob = await this.#blobs.create(this.#folder)
+      await this.#write([FILE_HEADER])
+    }
+    const { rows, bytes, columns, idMin, idMax } = group
+    this.#groups.push({ rows, bytes, columns, offset: this.#written, ...(idMin === undefined ? {} : { idMin }), ...(idMax === undefined ? {} : { idMax }) })
+    this.#ids.add(ids)
+    await this.#write(chunks)
+  }
+
+  /** Waits for the write before this one, starts this one, and leaves it running. */
+  async #write(chunks: readonly Uint8Array[]): Promise<void> {
+    await this.#writing
+    for (const chunk of chunks) {
+      this.#checksums.update(chunk)
+      this.#written += chunk.length
+    }
+    const blob = this.#blob
+    this.#writing = (async () => { for (const chunk of chunks) await blob?.write(chunk) })()
+    // whoever waits next gets the error; until then it must not count as unhandled
+    this.#writing.catch(() => undefined)
+  }
+}
+
+const nameOfId = (id: Id): string => String(id).replace('-', 'm')
+
+function packBits(bits: readonly number[]): Uint8Array {
+  const packed = new Uint8Array(Math.ceil(bits.length / 8))
+  bits.forEach((bit, row) => { packed[row >>> 3]! |= bit << (row & 7) })
+  return packed
+}
