@@ -12,6 +12,11 @@ export function isCodec(text: string): text is Codec {
   return text === 'UNCOMPRESSED' || text === 'SNAPPY' || text === 'GZIP'
 }
 
+/** The same memory as a `Uint8Array` proper: on a `Buffer`, `slice` does not copy. */
+export function plainBytes(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
+
 /** Compress a page's bytes. */
 export function compress(codec: Codec, bytes: Uint8Array): Uint8Array {
   switch (codec) {
@@ -40,5 +45,5 @@ export function uncompress(codec: Codec, bytes: Uint8Array, length: number): Uin
   if (length === 0) return new Uint8Array(0)
   const page = gunzipSync(bytes, { maxOutputLength: length })
   if (page.length !== length) throw new Error(`a page uncompresses to ${page.length} bytes instead of ${length}`)
-  return page
+  return plainBytes(page)
 }

@@ -35,6 +35,14 @@ export function encodeLevels(levels: Uint8Array, width: 1 | 2): Uint8Array {
   return bytes
 }
 
+/** Levels behind their length in 4 bytes, as a version 1 data page has them. */
+export function lengthPrefixed(levels: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(4 + levels.length)
+  new DataView(bytes.buffer).setUint32(0, levels.length, true)
+  bytes.set(levels, 4)
+  return bytes
+}
+
 /** Pack values of `width` bits, lowest bits first, into `out`. */
 export function packBits(values: Uint8Array, out: Uint8Array, width: 1 | 2): void {
   const { length } = values

@@ -1,0 +1,172 @@
+/** PLAIN pages of fixed-width values: little-endian arrays, which are what typed arrays are on every platform Node runs on here. */
+import type { ColumnType } from '../batch/column-type.js'
+import type { FixedArray, FixedVector } from '../batch/vector.js'
+import { packBits, unpackBits } from './hybrid.js'
+
+const TWO_32 = 2 ** 32
+const INT64_MIN = -(2n ** 63n)
+const INT64_MAX = 2n ** 63n - 1n
+
+function bytesOf(array: FixedArray): Uint8Array {
+  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength)
+}
+
+/** The values that are present, in order; the array itself when all are. */
+export function compactArray<A extends FixedArray>(values: A, valid: Uint8Array | undefined, present: number): A {
+  if (valid === undefined) return values
+  const compact = new (values.constructor as new (length: number) => A)(present)
+  for (let i = 0, to = 0; i < valid.length; i++) if (valid[i] !== 0) compact[to++] = values[i]!
+  return compact
+}
+
+/** Put compact values at the rows that are present, 0 elsewhere. */
+export function spreadArray<A extends FixedArray | Uint16Array | Uint32Array>(compact: A, valid: Uint8Array): A {
+  const spread = new (compact.constructor as new (length: number) => A)(valid.length)
+  for (let i = 0, from = 0; i < valid.length; i++) if (valid[i] !== 0) spread[i] = compact[from++]!
+  return spread
+}
+
+/**
+ * The bytes of a page. Copies nothing where the array already is the page: the vector's memory must stay as it is until the bytes
+ * are written.
+ */
+export function encodeNumbers(type: ColumnType, values: FixedArray): Uint8Array {
+  switch (type) {
+    case 'bool': {
+      const bits = new Uint8Array(Math.ceil(values.length / 8))
+      packBits(values as Uint8Array, bits, 1)
+      return bits
+    }
+    case 'int64': return values instanceof BigInt64Array ? bytesOf(values) : bytesOf(int64Pairs(values as Float64Array))
+    default: return bytesOf(values)
+  }
+}
+
+function int64Pairs(values: Float64Array | Int32Array): Int32Array {
+  const pairs = new Int32Array(values.length * 2)
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]!
+    pairs[2 * i] = value
+    pairs[2 * i + 1] = Math.floor(value / TWO_32)
+  }
+  return pairs
+}
+
+/**
+ * Storage values in a plain array → the type's fixed array, nulls left out.
+ *
+ * @throws {RangeError} a value is none of the type
+ */
+export function numbersOf(type: ColumnType, values: readonly unknown[]): FixedArray {
+  const present = values.filter(value => value !== null)
+  const refuse = (value: unknown): never => {
+    throw new RangeError(`expected ${type}, found ${typeof value} ${String(value)}`)
+  }
+  switch (type) {
+    case 'bool': return Uint8Array.from(present, value => typeof value === 'boolean' ? Number(value) : refuse(value))
+    case 'int32': case 'date': return Int32Array.from(present, value => typeof value === 'number' && (value | 0) === value ? value : refuse(value))
+    case 'float32': return Float32Array.from(present, value => typeof value === 'number' ? value : refuse(value))
+    case 'float64': return Float64Array.from(present, value => typeof value === 'number' ? value : refuse(value))
+    case 'int64': case 'time': case 'timestamp': case 'timestamptz':
+      return BigInt64Array.from(present, value => {
+        if (typeof value === 'bigint' && value >= INT64_MIN && value <= INT64_MAX) return value
+        return Number.isSafeInteger(value) ? BigInt(value as number) : refuse(value)
+      })
+    default: throw new TypeError(`${type} is no fixed-width type`)
+  }
+}
+
+/** Which arrays a fixed vector of a type may hold. */
+export function fitsType(type: ColumnType, values: FixedArray): boolean {
+  switch (type) {
+    case 'bool': return values instanceof Uint8Array
+    case 'int32': case 'date': return values instanceof Int32Array
+    case 'int64': return values instanceof Float64Array || values instanceof BigInt64Array || values instanceof Int32Array
+    case 'float32': return values instanceof Float32Array
+    case 'float64': return values instanceof Float64Array
+    case 'time': case 'timestamp': case 'timestamptz': return values instanceof BigInt64Array
+    default: return false
+  }
+}
+
+/** `count` values of a page that has at least their bytes; a view where the page is aligned, else a copy. */
+export function decodeNumbers(type: ColumnType, page: Uint8Array, count: number): FixedArray {
+  switch (type) {
+    case 'bool': {
+      const values = new Uint8Array(count)
+      unpackBits(page, values)
+      return values
+    }
+    case 'int32': case 'date': return viewOf(Int32Array, page, count)
+    case 'float32': return viewOf(Float32Array, page, count)
+    case 'float64': return viewOf(Float64Array, page, count)
+    case 'int64': return decodeInt64(page, count)
+    case 'time': case 'timestamp': case 'timestamptz': return viewOf(BigInt64Array, page, count)
+    default: throw new TypeError(`${type} is no fixed-width type`)
+  }
+}
+
+interface ViewArray<A> {
+  new (buffer: ArrayBufferLike, byteOffset: number, length: number): A
+  BYTES_PER_ELEMENT: number
+}
+
+function viewOf<A>(array: ViewArray<A>, page: Uint8Array, count: number): A {
+  const width = array.BYTES_PER_ELEMENT
+  if (page.byteOffset % width === 0) return new array(page.buffer, page.byteOffset, count)
+  const copy = page.slice(0, count * width)
+  return new array(copy.buffer, copy.byteOffset, count)
+}
+
+function decodeInt64(page: Uint8Array, count: number): Float64Array | BigInt64Array {
+  const pairs = viewOf(Int32Array, page, count * 2)
+  const values = new Float64Array(count)
+  let outside = 0
+  for (let i = 0, at = 0; i < count; i++, at += 2) {
+    const high = pairs[at + 1]!
+    values[i] = high * TWO_32 + (pairs[at]! >>> 0)
+    // safe integers have high words within ±2^21; -2^53, which is not safe, shares one with some that are, so ask again below
+    outside |= (high + 0x1fffff | high + 0x200000) & 0xffc00000
+  }
+  return outside === 0 || values.every(Number.isSafeInteger) ? values : viewOf(BigInt64Array, page, count)
+}
+
+/** The values at positions `picks` of a page that has `count`. */
+export function pickNumbers(type: ColumnType, page: Uint8Array, picks: Uint32Array): FixedArray {
+  if (type === 'bool') return Uint8Array.from(picks, pick => page[pick >>> 3]! >>> (pick & 7) & 1)
+  const width = type === 'int32' || type === 'date' || type === 'float32' ? 4 : 8
+  const picked = new Uint8Array(picks.length * width)
+  for (let i = 0, to = 0; i < picks.length; i++) {
+    for (let byte = 0, from = picks[i]! * width; byte < width; byte++) picked[to++] = page[from++]!
+  }
+  return decodeNumbers(type, picked, picks.length)
+}
+
+/** Smallest and largest value of an integer column without nulls, for statistics; undefined for other arrays and empty ones. */
+export function rangeOf({ type, values }: FixedVector): { min: number | bigint, max: number | bigint } | undefined {
+  if (type !== 'int32' && type !== 'int64' || values.length === 0) return undefined
+  if (values instanceof BigInt64Array) return bigRange(values)
+  let min = values[0]!
+  let max = min
+  for (let i = 1; i < values.length; i++) {
+    const value = values[i]!
+    if (value < min) min = value
+    if (value > max) max = value
+  }
+  return { min, max }
+}
+
+function bigRange(values: BigInt64Array): { min: number | bigint, max: number | bigint } {
+  let min = values[0]!
+  let max = min
+  for (const value of values) {
+    if (value < min) min = value
+    if (value > max) max = value
+  }
+  return { min: narrow(min), max: narrow(max) }
+}
+
+/** An id as it stands in rows: a number where that is exact. */
+export function narrow(value: number | bigint): number | bigint {
+  return Number.isSafeInteger(Number(value)) ? Number(value) : value
+}

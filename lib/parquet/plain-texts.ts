@@ -1,0 +1,192 @@
+/**
+ * PLAIN BYTE_ARRAY: a 4-byte little-endian length before each value.
+ * @see https://parquet.apache.org/docs/file-format/data-pages/encodings/ (PLAIN = 0)
+ */
+import type { ColumnType } from '../batch/column-type.js'
+import type { BytesVector } from '../batch/vector.js'
+
+/** Strings shorter than this are written by the thousand; their length prefix is ASCII as well. */
+const SHORT = 128
+/** Joining more strings than this before writing them gets slower again. */
+const BLOCK_STRINGS = 1024
+/** Below this many bytes a loop copies faster than `set`. */
+const COPY_LOOP_BYTES = 64
+
+const MAX_CHARACTER_BYTES = 4
+
+const SHORT_PREFIXES = Array.from({ length: SHORT }, (_, length) => String.fromCharCode(length, 0, 0, 0))
+
+/** Write JS strings as PLAIN values. Nulls are left out; lone surrogates become U+FFFD. */
+export function encodeStrings(values: readonly unknown[]): Uint8Array {
+  let units = 0
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i] as string | null
+    if (value !== null) units += value.length + 4
+  }
+  return new StringWriter(units).writeAll(values)
+}
+
+/** Grows once at most: ASCII is expected, and room for the worst case is made when something else turns up. */
+class StringWriter {
+  #out: Buffer
+  #length = 0
+
+  /** @param units UTF-16 units of all strings, and 4 for each string */
+  constructor(private readonly units: number) {
+    this.#out = Buffer.allocUnsafeSlow(units + MAX_CHARACTER_BYTES)
+  }
+
+  writeAll(values: readonly unknown[]): Uint8Array {
+    let joined = ''
+    let from = 0
+    let inBlock = 0
+    for (let i = 0; i < values.length; i++) {
+      const value = values[i] as string | null
+      if (value === null) continue
+      if (value.length < SHORT) {
+        joined += SHORT_PREFIXES[value.length]!
+        joined += value
+        if (++inBlock < BLOCK_STRINGS) continue
+      }
+      this.#block(joined, values, from, value.length < SHORT ? i + 1 : i)
+      if (value.length >= SHORT) this.#one(value)
+      joined = ''
+      from = i + 1
+      inBlock = 0
+    }
+    this.#block(joined, values, from, values.length)
+    return this.#out.subarray(0, this.#length)
+  }
+
+  /** Write short strings that were joined with their prefixes; one by one where they are not all ASCII. */
+  #block(joined: string, values: readonly unknown[], from: number, to: number): void {
+    if (joined === '') return
+    // with room for one character more, a write that is cut short cannot be as long as the string
+    if (this.#out.length < this.#length + joined.length + MAX_CHARACTER_BYTES) this.#grow()
+    const written = this.#out.write(joined, this.#length, 'utf8')
+    if (written === joined.length) {
+      this.#length += written
+      return
+    }
+    for (let i = from; i < to; i++) {
+      const value = values[i] as string | null
+      if (value !== null) this.#one(value)
+    }
+  }
+
+  #one(value: string): void {
+    // a UTF-16 unit takes 3 bytes at most
+    if (this.#out.length < this.#length + 4 + value.length * 3) this.#grow()
+    const bytes = this.#out.write(value, this.#length + 4, 'utf8')
+    this.#out.writeUInt32LE(bytes, this.#length)
+    this.#length += 4 + bytes
+  }
+
+  #grow(): void {
+    const bigger = Buffer.allocUnsafeSlow(this.units * 3 + MAX_CHARACTER_BYTES)
+    bigger.set(this.#out.subarray(0, this.#length))
+    this.#out = bigger
+  }
+}
+
+/** Write byte strings as PLAIN values: Uint8Arrays, nulls left out. */
+export function encodeByteStrings(values: readonly unknown[]): Uint8Array {
+  const present = values.filter(value => value !== null) as Uint8Array[]
+  const out = new Uint8Array(present.reduce((sum, value) => sum + value.length + 4, 0))
+  let at = 0
+  for (const value of present) {
+    writeLength(out, at, value.length)
+    out.set(value, at + 4)
+    at += 4 + value.length
+  }
+  return out
+}
+
+function writeLength(out: Uint8Array, at: number, length: number): void {
+  out[at] = length
+  out[at + 1] = length >>> 8
+  out[at + 2] = length >>> 16
+  out[at + 3] = length >>> 24
+}
+
+/** Write the values of a bytes vector as PLAIN values, nulls left out. Copies nothing where they lie as PLAIN values already. */
+export function encodeBytesVector({ bytes, starts, ends, length }: BytesVector, valid: Uint8Array | undefined): Uint8Array {
+  let total = 0
+  for (let i = 0; i < length; i++) if (valid === undefined || valid[i] !== 0) total += ends[i]! - starts[i]! + 4
+  const first = valid === undefined ? 0 : valid.indexOf(1)
+  if (length > 0 && first >= 0) {
+    const page = bytes.subarray(starts[first]! - 4, starts[first]! - 4 + total)
+    if (starts[first]! >= 4 && page.length === total && liesPlain(page, starts, ends, valid, starts[first]! - 4)) return page
+  }
+  const out = new Uint8Array(total)
+  let at = 0
+  for (let i = 0; i < length; i++) {
+    if (valid !== undefined && valid[i] === 0) continue
+    const start = starts[i]!
+    const size = ends[i]! - start
+    writeLength(out, at, size)
+    at += 4
+    if (size <= COPY_LOOP_BYTES) for (let j = 0; j < size; j++) out[at + j] = bytes[start + j]!
+    else out.set(bytes.subarray(start, start + size), at)
+    at += size
+  }
+  return out
+}
+
+/** Whether `page`, which is `base` bytes into the vector's bytes, holds each value behind its length and nothing else. */
+function liesPlain(page: Uint8Array, starts: Uint32Array, ends: Uint32Array, valid: Uint8Array | undefined, base: number): boolean {
+  const view = new DataView(page.buffer, page.byteOffset, page.byteLength)
+  let at = 0
+  for (let i = 0; i < starts.length; i++) {
+    if (valid !== undefined && valid[i] === 0) continue
+    const size = ends[i]! - starts[i]!
+    if (starts[i]! - base !== at + 4 || view.getUint32(at, true) !== size) return false
+    at += 4 + size
+  }
+  return true
+}
+
+/**
+ * Find `count` PLAIN values in `page`. One pass over the length prefixes; the bytes stay where they are.
+ *
+ * @throws {Error} a length reaches beyond the page
+ */
+export function decodeByteStrings(type: ColumnType, page: Uint8Array, count: number): BytesVector {
+  if (count * 4 > page.length) throw new Error(`${count} values in ${page.length} bytes`)
+  const starts = new Uint32Array(count)
+  const ends = new Uint32Array(count)
+  const view = new DataView(page.buffer, page.byteOffset, page.byteLength)
+  const last = page.length - 4
+  let at = 0
+  for (let i = 0; i < count; i++) {
+    if (at > last) throw new Error(`value ${i} of ${count} is missing`)
+    const start = at + 4
+    at = start + view.getUint32(at, true)
+    starts[i] = start
+    ends[i] = at
+  }
+  if (at > page.length) throw new Error('the last value is cut short')
+  return { form: 'bytes', type, length: count, bytes: page, starts, ends }
+}
+
+/** As {@link decodeByteStrings}, for the values at ascending positions `picks` only; the pass ends at the last one. */
+export function pickByteStrings(type: ColumnType, page: Uint8Array, picks: Uint32Array): BytesVector {
+  const starts = new Uint32Array(picks.length)
+  const ends = new Uint32Array(picks.length)
+  const view = new DataView(page.buffer, page.byteOffset, page.byteLength)
+  const last = page.length - 4
+  let at = 0
+  let value = 0
+  for (let i = 0; i < picks.length; i++) {
+    const pick = picks[i]!
+    for (; value < pick; value++) {
+      if (at > last) throw new Error(`value ${value} is missing`)
+      at += 4 + view.getUint32(at, true)
+    }
+    if (at > last) throw new Error(`value ${value} is missing`)
+    starts[i] = at + 4
+    ends[i] = at + 4 + view.getUint32(at, true)
+    if (ends[i]! > page.length) throw new Error(`value ${value} is cut short`)
+  }
+  return { form: 'bytes', type, length: picks.length, bytes: page, starts, ends }
+}

@@ -1,0 +1,92 @@
+import type { Field } from '../batch/column-type.js'
+import type { Vector } from '../batch/vector.js'
+import { InvalidArgumentError, messageOf } from '../errors.js'
+import { compress, type Codec } from './codec.js'
+import type { ColumnChunkMeta, RowGroupMeta } from './column-chunk.js'
+import { encodeColumn, type EncodedColumn } from './encode-column.js'
+import { pageHeaderBytes } from './hyparquet-internals.js'
+import { isOptional } from './schema.js'
+
+/** The bytes and the description of a row group that has no place in a file yet. */
+export interface EncodedRowGroup extends RowGroupMeta {
+  /**
+   * The consecutive bytes of the row group. Number columns are views on the vectors' own memory: it must stay as it is until they
+   * are written.
+   */
+  chunks: Uint8Array[]
+}
+
+/** Values start at multiples of this, counted from the row group, so that typed arrays can be laid over them. */
+const ALIGNMENT = 8
+
+/**
+ * Encode one row group: a column chunk per field, a data page (version 1) per column chunk, a dictionary page before it where text
+ * has few distinct values. PLAIN numbers and texts; statistics on the first column where it holds integers, null counts on all.
+ *
+ * @param vectors one per field, all of the same length, with storage values
+ * @throws {InvalidArgumentError} a value does not fit its field
+ */
+export function encodeRowGroup(fields: readonly Field[], vectors: readonly Vector[], { codec }: { codec: Codec }): EncodedRowGroup {
+  const rows = vectors[0]?.length ?? 0
+  const group: EncodedRowGroup = { rows, bytes: 0, columns: [], chunks: [] }
+  for (let i = 0; i < fields.length; i++) {
+    const field = fields[i]!
+    const vector = vectors[i]
+    if (vector?.length !== rows) {
+      throw new InvalidArgumentError({ argument: `column ${field.name}`, expected: `${rows} rows`, found: String(vector?.length) })
+    }
+    const column = encodeField(field, vector)
+    appendChunk(group, field, column, codec)
+    if (i === 0 && column.range) [group.idMin, group.idMax] = [column.range.min, column.range.max]
+  }
+  pad(group, group.bytes)
+  return group
+}
+
+function encodeField(field: Field, vector: Vector): EncodedColumn {
+  try {
+    return encodeColumn(field.type, vector, isOptional(field))
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause
+    throw new InvalidArgumentError({ argument: `column ${field.name}`, expected: `values of ${field.type}`, found: messageOf(cause), cause })
+  }
+}
+
+/** Add zeros so that the byte at `position` would be aligned. */
+function pad(group: EncodedRowGroup, position: number): void {
+  const missing = (ALIGNMENT - position % ALIGNMENT) % ALIGNMENT
+  if (missing > 0) append(group, new Uint8Array(missing))
+}
+
+function append(group: EncodedRowGroup, ...parts: readonly Uint8Array[]): void {
+  for (const part of parts) {
+    if (part.length === 0) continue
+    group.chunks.push(part)
+    group.bytes += part.length
+  }
+}
+
+function appendChunk(group: EncodedRowGroup, field: Field, column: EncodedColumn, codec: Codec): void {
+  const { levels, preamble, values, dictionary, count, nulls } = column
+  const encoding = dictionary ? 'RLE_DICTIONARY' : 'PLAIN'
+  const first = dictionary ? dictionaryPage(dictionary, codec) : { parts: [], bytes: 0, uncompressed: 0 }
+  const plainBytes = levels.length + preamble.length + values.length
+  const body = codec === 'UNCOMPRESSED' ? [levels, preamble, values] : [compress(codec, Buffer.concat([levels, preamble, values]))]
+  const bodyBytes = codec === 'UNCOMPRESSED' ? plainBytes : body[0]!.length
+  const header = pageHeaderBytes({ type: 'DATA_PAGE', uncompressed_page_size: plainBytes, compressed_page_size: bodyBytes,
+    data_page_header: { num_values: count, encoding, definition_level_encoding: 'RLE', repetition_level_encoding: 'RLE' } })
+  // the gap before a column chunk belongs to no chunk; readers go by offsets
+  pad(group, group.bytes + first.bytes + header.length + levels.length + preamble.length)
+  const chunk: ColumnChunkMeta = { name: field.name, offset: group.bytes, bytes: first.bytes + header.length + bodyBytes,
+    uncompressedBytes: first.uncompressed + header.length + plainBytes, values: count, nulls, codec, encoding, optional: isOptional(field),
+    dictionaryBytes: first.bytes }
+  group.columns.push(chunk)
+  append(group, ...first.parts, header, ...body)
+}
+
+function dictionaryPage({ page, size }: { page: Uint8Array, size: number }, codec: Codec): { parts: Uint8Array[], bytes: number, uncompressed: number } {
+  const body = compress(codec, page)
+  const header = pageHeaderBytes({ type: 'DICTIONARY_PAGE', uncompressed_page_size: page.length, compressed_page_size: body.length,
+    dictionary_page_header: { num_values: size, encoding: 'PLAIN' } })
+  return { parts: [header, body], bytes: header.length + body.length, uncompressed: header.length + page.length }
+}

@@ -1,0 +1,117 @@
+import { expect } from 'chai'
+import fc from 'fast-check'
+import type { ColumnType, Field } from '../../../lib/batch/column-type.js'
+import { gatherVector, type Vector } from '../../../lib/batch/vector.js'
+import { decodeColumn, decodeColumnRows } from '../../../lib/parquet/column.js'
+import type { Codec } from '../../../lib/parquet/codec.js'
+import { parseFooter } from '../../../lib/parquet/footer.js'
+import { bytesVector, columnSample, comparable, fileOf, plain, TYPES, valuesVector, vectorOf } from './samples.js'
+
+const ROWS = [0, 1, 2, 7, 8, 9, 40, 100]
+
+/** Write a file of one column and read it back. */
+function roundTrip(field: Field, vector: Vector, codec: Codec, picks?: Uint32Array): Vector {
+  const file = fileOf([field], [[vector]], codec)
+  const { fields, rowGroups: [group] } = parseFooter(file, file.length)
+  expect(fields).to.deep.equal([field])
+  const chunk = group!.columns[0]!
+  const start = group!.offset + chunk.offset
+  const bytes = file.subarray(start, start + chunk.bytes)
+  return picks ? decodeColumnRows(field, chunk, group!.rows, bytes, picks) : decodeColumn(field, chunk, group!.rows, bytes)
+}
+
+describe('decodeColumn', () => {
+  for (const type of TYPES) {
+    it(`gives back what was encoded, ${type}`, () => {
+      const sample = fc.constantFrom(...ROWS).chain(rows => columnSample(type, rows))
+      fc.assert(fc.property(sample, fc.constantFrom<Codec>('UNCOMPRESSED', 'SNAPPY', 'GZIP'), ({ field, values }, codec) => {
+        const forms = [vectorOf(type, values), valuesVector(type, values)]
+        if (type === 'text' || type === 'json' || type === 'uuid' || type === 'bytes' || type.startsWith('decimal')) forms.push(bytesVector(type, values))
+        for (const vector of forms) {
+          const back = roundTrip(field, vector, codec)
+          expect(comparable(back)).to.deep.equal(values.map(canonical))
+          // what was decoded encodes again, whatever form it has
+          expect(comparable(roundTrip(field, back, 'UNCOMPRESSED'))).to.deep.equal(values.map(canonical))
+        }
+      }), { seed: 17, numRuns: 60 })
+    })
+
+    it(`decodes some rows as gathering them from all, ${type}`, () => {
+      const sample = fc.constantFrom(1, 9, 100).chain(rows => fc.tuple(columnSample(type, rows),
+        fc.uniqueArray(fc.nat(rows - 1)).map(picks => Uint32Array.from(picks).sort())))
+      fc.assert(fc.property(sample, fc.constantFrom<Codec>('UNCOMPRESSED', 'SNAPPY'), ([{ field, values }, picks], codec) => {
+        const vector = vectorOf(type, values)
+        const picked = roundTrip(field, vector, codec, picks)
+        expect(picked.length).to.equal(picks.length)
+        expect(comparable(picked)).to.deep.equal(comparable(gatherVector(roundTrip(field, vector, codec), picks)))
+      }), { seed: 18, numRuns: 60 })
+    })
+  }
+
+  it('keeps a column of nulls', () => {
+    const field: Field = { name: 'n', type: 'null', nullable: true }
+    expect(comparable(roundTrip(field, valuesVector('null', [null, null]), 'UNCOMPRESSED'))).to.deep.equal([null, null])
+    expect(roundTrip({ ...field, type: 'text' }, valuesVector('null', [null, null]), 'SNAPPY')).to.include({ length: 2, type: 'text' })
+  })
+
+  it('reads numbers and texts of an aligned file without copying them', () => {
+    const fields: Field[] = [{ name: 'id', type: 'int32', nullable: false }, { name: 'x', type: 'float64', nullable: true },
+      { name: 't', type: 'text', nullable: false }, { name: 'u', type: 'timestamp', nullable: false }]
+    const rows = Array.from({ length: 1001 }, (_, i) => i)
+    const file = fileOf(fields, [[vectorOf('int32', rows), vectorOf('float64', rows), valuesVector('text', rows.map(String)),
+      vectorOf('timestamp', rows.map(BigInt))]])
+    const [group] = parseFooter(file, file.length).rowGroups
+    fields.forEach((field, i) => {
+      const chunk = group!.columns[i]!
+      const vector = decodeColumn(field, chunk, 1001, file.subarray(group!.offset + chunk.offset, group!.offset + chunk.offset + chunk.bytes))
+      const memory = vector.form === 'fixed' ? vector.values : vector.form === 'bytes' ? vector.bytes : undefined
+      expect(memory?.buffer, field.name).to.equal(file.buffer)
+    })
+  })
+
+  it('uses a dictionary for few distinct texts and none for many', () => {
+    const field: Field = { name: 't', type: 'text', nullable: false }
+    const few = Array.from({ length: 5000 }, (_, i) => `city_${i % 300}`)
+    const many = Array.from({ length: 5000 }, (_, i) => `user_${i}`)
+    for (const make of [valuesVector, bytesVector]) {
+      expect(roundTrip(field, make('text', few), 'UNCOMPRESSED').form).to.equal('dictionary')
+      expect(roundTrip(field, make('text', many), 'UNCOMPRESSED').form).to.equal('bytes')
+    }
+    expect(comparable(roundTrip(field, bytesVector('text', few), 'UNCOMPRESSED'))).to.deep.equal(few)
+  })
+
+  it('drops dictionary entries that no row uses', () => {
+    const field: Field = { name: 't', type: 'text', nullable: false }
+    const values = Array.from({ length: 4000 }, (_, i) => `city_${i % 300}`)
+    const all = roundTrip(field, valuesVector('text', values), 'UNCOMPRESSED')
+    const some = gatherVector(all, Uint32Array.from({ length: 100 }, (_, i) => i * 0 + i % 2))
+    const back = roundTrip(field, some, 'UNCOMPRESSED')
+    expect(back.form === 'dictionary' && back.dictionary.length).to.equal(2)
+    expect(comparable(back)).to.deep.equal(comparable(some))
+  })
+
+  it('writes lone surrogates as U+FFFD, never as something else', () => {
+    const field: Field = { name: 't', type: 'text', nullable: false }
+    expect(comparable(roundTrip(field, valuesVector('text', ['a\ud800b', '\udc00', 'x'.repeat(200) + '\ud800']), 'UNCOMPRESSED')))
+      .to.deep.equal(['a\ufffdb', '\ufffd', 'x'.repeat(200) + '\ufffd'])
+  })
+
+  it('refuses values that do not fit their field', () => {
+    const refused: [ColumnType, unknown][] = [['int32', 1.5], ['int32', 2147483648], ['int64', 2n ** 63n], ['decimal(5,2)', '1.5'], ['decimal(5,2)', '1000.00'],
+      ['decimal(5,2)', 'NaN'], ['decimal(5,2)', '-.50'], ['uuid', 'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'], ['uuid', 'x'], ['bool', 1], ['list<text>', [1]], ['list<int32>', 5]]
+    for (const [type, value] of refused) {
+      expect(() => fileOf([{ name: 'c', type, nullable: false }], [[valuesVector(type, [value])]]), `${type} ${String(value)}`)
+        .to.throw().with.property('code', 'ERR_INVALID_ARGUMENT')
+    }
+    expect(() => fileOf([{ name: 'c', type: 'text', nullable: false }], [[valuesVector('text', ['a', null])]])).to.throw('no null')
+  })
+
+  it('reads "-0.00" as "0.00"', () => {
+    const field: Field = { name: 'd', type: 'decimal(9,2)', nullable: false }
+    expect(comparable(roundTrip(field, valuesVector(field.type, ['-0.00']), 'UNCOMPRESSED'))).to.deep.equal(['0.00'])
+  })
+})
+
+function canonical(value: unknown): unknown {
+  return plain(value)
+}
