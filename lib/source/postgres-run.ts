@@ -1,0 +1,162 @@
+import type { ColumnType } from '../batch/column-type.js'
+import type { Id } from '../batch/ids.js'
+import type { RowBatch } from '../batch/row-batch.js'
+import { FetcherContractError, InvalidArgumentError, MillraceError } from '../errors.js'
+import { formatTableName, parseTableName } from '../store/table-name.js'
+import type { FetchRequest, SourceQueryOptions } from './fetcher.js'
+import { learnTypes, lookUpTable, type PgTable } from './postgres-catalogue.js'
+import { decodeFetch, decodeQuery, matchesPlan, type PgField, type RawBatch } from './postgres-decode.js'
+import { SourceError, sqlStateOf } from './postgres-errors.js'
+import { planFetch } from './postgres-plan.js'
+import { borrow, guarded, type Lease, type Limits, type PgClient, type PgPool } from './postgres-session.js'
+import { sqlParameter } from './postgres-sql.js'
+import { declaredAs, readAs, type PgTypes } from './postgres-types.js'
+import { UnreadableValue } from './postgres-values.js'
+
+/** A statement to stream. */
+export interface StreamRequest {
+  text: string
+  values: unknown[]
+  /** Prepared under this name. */
+  name?: string | undefined
+  batchRows: number
+  limits: Limits
+}
+
+/** What a source's calls share. */
+export interface PgContext {
+  readonly pool: PgPool
+  readonly identity: string | undefined
+  readonly batchRows: number
+  readonly timeoutMs: number
+  readonly prepare: boolean
+  readonly columnTypes: ReadonlyMap<string, ColumnType>
+  /** Tables that were looked up, by name; undefined in the map: look again, as version n. */
+  readonly tables: Map<string, { version: number, table?: PgTable }>
+  readonly types: PgTypes
+  isClosed: boolean
+  cancel(client: PgClient): void
+  /** Streams an answer and gives the lease back when it ends, however it ends. */
+  openStream(lease: Lease, request: StreamRequest): AsyncIterable<RawBatch>
+  /** What a statement would return. */
+  describe(client: PgClient, sql: string): Promise<readonly PgField[]>
+}
+
+/** The table was altered after it was looked up. */
+class StaleCatalogue extends Error {}
+
+// undefined column, undefined table, operator does not exist, datatype mismatch, "cached plan must not change result type"
+const STALE_STATES: ReadonlySet<string> = new Set(['42703', '42P01', '42883', '42804', '0A000'])
+
+function isStale(error: unknown): boolean {
+  return error instanceof StaleCatalogue || STALE_STATES.has(sqlStateOf(error) ?? '')
+}
+
+function typed(context: PgContext, action: string, error: unknown): unknown {
+  if (error instanceof MillraceError || error instanceof StaleCatalogue || error instanceof UnreadableValue) return error
+  return error instanceof Error && error.name === 'AbortError' ? error : new SourceError({ source: context.identity, action, cause: error })
+}
+
+/** Borrow a client, learn what is needed with it, and give it back if that fails. */
+async function prepared<T>(context: PgContext, limits: Limits, learn: (lease: Lease) => Promise<T>): Promise<{ lease: Lease, learned: T }> {
+  if (context.isClosed) throw new InvalidArgumentError({ argument: 'source', expected: 'an open source', found: 'a closed one' })
+  const lease = await borrow(context.pool, limits)
+  try {
+    return { lease, learned: await guarded(lease, limits, () => learn(lease)) }
+  } catch (error) {
+    lease.release()
+    throw error
+  }
+}
+
+/** The source's `fetch`. */
+export function postgresFetch(context: PgContext): (ids: readonly Id[], table: string, request: FetchRequest) => AsyncIterable<RowBatch> {
+  return async function * fetchRows(ids, table, request) {
+    const name = parseTableName(table)
+    const key = formatTableName(name)
+    const limits: Limits = { signal: request.signal, timeoutMs: context.timeoutMs, cancel: client => context.cancel(client) }
+    let delivered = false
+    for (let attempt = 0; ; attempt++) {
+      const known = context.tables.get(key)
+      try {
+        const { lease, learned } = await prepared(context, limits, async ({ client }) => {
+          const info = known?.table ?? await lookUpTable(client, name, context.types, known?.version ?? 0)
+          context.tables.set(key, { version: info.version, table: info })
+          return { info, plan: planFetch(info, name, ids, request, context.types, context.columnTypes) }
+        })
+        const { plan } = learned
+        if (plan.ids.length === 0) return lease.release()
+        const stream = context.openStream(lease, { text: plan.text, values: plan.values, batchRows: context.batchRows, limits,
+          name: context.prepare ? plan.statement : undefined })
+        for await (const raw of stream) {
+          if (!delivered && !matchesPlan(raw, plan)) throw new StaleCatalogue('the table was altered')
+          const batch = decodeFetch(raw, plan)
+          delivered = true
+          if (batch.length > 0) yield batch
+        }
+        return
+      } catch (error) {
+        if (error instanceof UnreadableValue) throw new FetcherContractError({ batch: request.batch.index, reason: error.message, cause: error })
+        const mayBeStale = known?.table !== undefined && (isStale(error) || (error as { code?: string }).code === 'ERR_COLUMN_NOT_FOUND')
+        if (delivered || attempt > 0 || !mayBeStale) throw typed(context, `fetch from ${key}`, error)
+        context.tables.set(key, { version: known.version + 1 })
+      }
+    }
+  }
+}
+
+function checkFields(fields: readonly PgField[]): void {
+  const seen = new Set<string>()
+  for (const { name } of fields) {
+    if (seen.has(name) || name === '__proto__') {
+      throw new InvalidArgumentError({ argument: 'sql', expected: name === '__proto__' ? 'no column called __proto__' : 'column names that differ',
+        found: `${JSON.stringify(name)}${name === '__proto__' ? '' : ' twice'} (rename it: AS …)` })
+    }
+    seen.add(name)
+  }
+}
+
+function checkSql(sql: unknown): string {
+  if (typeof sql === 'string' && sql.trim() !== '') return sql
+  throw new InvalidArgumentError({ argument: 'sql', expected: 'the text of a statement', found: typeof sql === 'string' ? 'empty text' : typeof sql })
+}
+
+function parameters(params: readonly unknown[] | undefined): unknown[] {
+  return (params ?? []).map((value, i) => sqlParameter(value, `params[${i}]`))
+}
+
+/** The source's `query`: describes the statement first, so that types new to the source are known before rows arrive. */
+export async function * postgresQuery(context: PgContext, sql: string, { params, signal, timeoutMs = context.timeoutMs, batchRows = context.batchRows }: SourceQueryOptions = {}): AsyncGenerator<RowBatch> {
+  const limits: Limits = { signal, timeoutMs, cancel: client => context.cancel(client) }
+  const text = checkSql(sql)
+  const values = parameters(params)
+  let index = 0
+  try {
+    const { lease } = await prepared(context, limits, async ({ client }) => {
+      const fields = await context.describe(client, text)
+      checkFields(fields)
+      await learnTypes(client, fields.map(field => field.dataTypeID), context.types)
+    })
+    for await (const raw of context.openStream(lease, { text, values, batchRows, limits })) {
+      const readers = raw.fields.map(field => declaredAs(readAs(field.dataTypeID, field.dataTypeModifier, context.types), context.columnTypes.get(field.name)))
+      yield decodeQuery(raw, readers)
+      index++
+    }
+  } catch (error) {
+    if (error instanceof UnreadableValue) throw new FetcherContractError({ batch: index, reason: error.message, cause: error })
+    throw typed(context, 'query', error)
+  }
+}
+
+/** The source's `execute`. */
+export async function postgresExecute(context: PgContext, sql: string, { params, signal, timeoutMs = context.timeoutMs }: SourceQueryOptions = {}): Promise<number> {
+  const limits: Limits = { signal, timeoutMs, cancel: client => context.cancel(client) }
+  const [text, values] = [checkSql(sql), parameters(params)]
+  try {
+    const { lease, learned } = await prepared(context, limits, ({ client }) => client.query({ text, values }))
+    lease.release()
+    return learned.rowCount ?? 0
+  } catch (error) {
+    throw typed(context, 'execute', error)
+  }
+}

@@ -1,0 +1,178 @@
+import { abortError } from './postgres-errors.js'
+
+/** What `client.query` answers with, as far as it is used here. */
+export interface PgResult {
+  rows: unknown[]
+  rowCount: number | null
+}
+
+/** A query by text; rows come as arrays of raw text. */
+export interface PgQuery {
+  text: string
+  values?: unknown[]
+  rowMode?: 'array'
+  types?: { getTypeParser: (oid: number, format?: never) => (value: string) => unknown }
+}
+
+/** A client of the `pg` package, by the methods used. */
+export interface PgClient {
+  query(config: PgQuery): Promise<PgResult>
+  on(event: 'error', listener: (error: Error) => void): unknown
+  removeListener(event: 'error', listener: (error: Error) => void): unknown
+  release(error?: Error | boolean): void
+}
+
+/** A pool of the `pg` package, by the methods used. */
+export interface PgPool {
+  connect(): Promise<PgClient>
+  on?(event: 'error', listener: (error: Error) => void): unknown
+  /** Where the pool connects to; read for the source's identity, never kept. */
+  readonly options?: object
+}
+
+/** What pg's client has beside its documented face. Absent with other drivers; then less is promised, see `borrow`. */
+interface ClientInternals {
+  connection?: {
+    on(event: 'parameterStatus', listener: (message: { parameterName?: string, parameterValue?: string }) => void): unknown
+    stream?: { setKeepAlive?(enable: boolean, delayMs: number): unknown, destroy?(): unknown }
+  }
+  getTransactionStatus?(): 'I' | 'T' | 'E' | null
+}
+
+// the forms that values are read in; see `postgres-values.ts`
+const PINNED = { TimeZone: 'UTC', DateStyle: 'ISO', IntervalStyle: 'iso_8601' }
+const PIN = `SET TimeZone TO 'UTC'; SET DateStyle TO 'ISO'; SET IntervalStyle TO 'iso_8601'; SET extra_float_digits TO 3; SET bytea_output TO 'hex'`
+
+const pinnedClients = new WeakSet<PgClient>()
+const watchedClients = new WeakSet<PgClient>()
+const watchedPools = new WeakSet<PgPool>()
+
+/** An idle client that loses its connection is dropped by the pool; without a listener it would end the process. */
+function ignoreIdleError(): void { /* the next checkout gets another client, or the error that matters */ }
+
+/** A client on loan. */
+export interface Lease {
+  readonly client: PgClient
+  /** The connection's error, once it has one. */
+  readonly lost: Error | undefined
+  /** Give the client back; `broken` ones are closed. Later calls do nothing. */
+  release(broken?: boolean): void
+  /** Cut the connection: everything waiting on it fails at once. */
+  cut(): void
+}
+
+function watch(client: PgClient): void {
+  if (watchedClients.has(client)) return
+  watchedClients.add(client)
+  const { connection } = client as PgClient & ClientInternals
+  connection?.stream?.setKeepAlive?.(true, 30_000)
+  // the server reports changes of exactly these settings, whoever made them: RESET, DISCARD ALL, another user of the pool
+  connection?.on('parameterStatus', ({ parameterName = '', parameterValue = '' }) => {
+    if (parameterName in PINNED && !parameterValue.startsWith(PINNED[parameterName as keyof typeof PINNED])) pinnedClients.delete(client)
+  })
+}
+
+/**
+ * Take a client from the pool, guarded and with a pinned session: UTC, ISO dates and intervals, exact floats, hex bytea.
+ *
+ * The settings stay with the client, so pinning costs one round trip per connection. Other users of the same pool see them;
+ * when they change TimeZone, DateStyle or IntervalStyle, the next loan pins again (`extra_float_digits` and `bytea_output` are
+ * not reported by the server: do not lower them in a shared pool).
+ *
+ * @throws the pool's own error: no connection, or none free within its `connectionTimeoutMillis`
+ */
+export async function borrow(pool: PgPool, limits: Limits): Promise<Lease> {
+  const { signal } = limits
+  if (!watchedPools.has(pool)) {
+    watchedPools.add(pool)
+    pool.on?.('error', ignoreIdleError)
+  }
+  const client = await connect(pool, signal)
+  let released = false
+  const onError = (error: Error): void => {
+    state.lost ??= error
+  }
+  const state = {
+    client,
+    lost: undefined as Error | undefined,
+    release(broken = false): void {
+      if (released) return
+      released = true
+      // a transaction that a statement left open must not reach the next user
+      const status = (client as ClientInternals).getTransactionStatus?.() ?? 'I'
+      client.release(broken || state.lost !== undefined || status !== 'I')
+      client.removeListener('error', onError)
+    },
+    cut(): void {
+      const stream = (client as ClientInternals).connection?.stream
+      if (stream?.destroy) stream.destroy()
+      else state.release(true)
+    },
+  }
+  client.on('error', onError)
+  try {
+    watch(client)
+    if (!pinnedClients.has(client)) {
+      await guarded(state, limits, () => client.query({ text: PIN }))
+      pinnedClients.add(client)
+    }
+    if (signal?.aborted) throw abortError(signal)
+    return state
+  } catch (error) {
+    state.release(!pinnedClients.has(client))
+    throw error
+  }
+}
+
+/** What ends a wait for the server. */
+export interface Limits {
+  signal?: AbortSignal | undefined
+  /** The longest silence tolerated, in ms; 0 = no limit. */
+  timeoutMs: number
+  /** Asks the server, over another connection, to stop what the client waits for. Best effort, never throws. */
+  cancel(client: PgClient): void
+}
+
+/** The error of a server that was silent for too long. */
+export function silenceError(timeoutMs: number): Error {
+  return Object.assign(new Error(`no answer from the server for ${timeoutMs} ms`), { code: 'ETIMEDOUT' })
+}
+
+/** Run one statement so that it settles: on abort and timeout the statement is cancelled and the connection cut. */
+export async function guarded<T>(lease: Lease, { signal, timeoutMs, cancel }: Limits, work: () => Promise<T>): Promise<T> {
+  if (signal?.aborted) throw abortError(signal)
+  let failure: Error | undefined
+  const stop = (error: Error): void => {
+    failure ??= error
+    cancel(lease.client)
+    lease.cut()
+  }
+  const onAbort = (): void => stop(abortError(signal!))
+  const timer = timeoutMs > 0 ? setTimeout(() => stop(silenceError(timeoutMs)), timeoutMs) : undefined
+  signal?.addEventListener('abort', onAbort, { once: true })
+  try {
+    return await work()
+  } catch (error) {
+    throw failure ?? error
+  } finally {
+    clearTimeout(timer)
+    signal?.removeEventListener('abort', onAbort)
+  }
+}
+
+/** `pool.connect()`, given up on abort: a client that comes too late goes straight back. */
+function connect(pool: PgPool, signal?: AbortSignal): Promise<PgClient> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(abortError(signal))
+    const onAbort = (): void => reject(abortError(signal!))
+    signal?.addEventListener('abort', onAbort, { once: true })
+    pool.connect().then(client => {
+      signal?.removeEventListener('abort', onAbort)
+      if (signal?.aborted) client.release()
+      else resolve(client)
+    }, (error: unknown) => {
+      signal?.removeEventListener('abort', onAbort)
+      reject(error as Error)
+    })
+  })
+}

