@@ -80,7 +80,8 @@ export class PartWriter {
     const index = this.#ids.finish()
     const offset = this.#written
     const crcs = this.#checksums.blocks()
-    const presence = new Map([...this.#presence].map(([name, bits]) => [name, packBits(bits)]))
+    const partial = [...this.#presence].filter(([, bits]) => bits.includes(0))
+    const presence = new Map(partial.map(([name, bits]) => [name, packBits(bits)]))
     const tail = Buffer.concat([serializeTailHead({ index, presence, crcs }), encodeFooter({ fields: this.fields, rowGroups: this.#groups })])
     await this.#write([tail])
     await this.#writing
@@ -89,7 +90,7 @@ export class PartWriter {
     await this.#blob?.commit(name)
     return {
       name, since, rows: index.rows, bytes: this.#written, idMin, idMax,
-      columns: this.fields.map((field): PartColumn => ({ ...field, ...(this.#presence.has(field.name) ? { partial: true } : {}) })),
+      columns: this.fields.map((field): PartColumn => ({ ...field, ...(presence.has(field.name) ? { partial: true } : {}) })),
       sha256: this.#checksums.sha256(), tail: { offset, sha256: sha256Of(tail) }, createdMs: Date.now()
     }
   }

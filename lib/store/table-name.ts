@@ -63,15 +63,16 @@ function encodePart(part: string): string {
 }
 
 /**
- * The name of a table's folder: reversible, unique per (namespace, schema, table), safe on every file system. Names above
+ * The name of a table's folder: reversible, unique per (namespace, schema, table, id column), safe on every file system. Names above
  * 120 bytes are cut and end in a hash; the manifest holds the real name, which readers compare.
  */
-export function tableFolder({ schema, table }: TableName, namespace = ''): string {
-  const parts = namespace === '' ? [schema, table] : [schema, table, namespace]
-  const folder = parts.map(encodePart).join('.')
+export function tableFolder({ schema, table }: TableName, namespace = '', idColumn = 'id'): string {
+  const parts = [schema, table, ...(namespace === '' ? [] : [namespace])]
+  // rows of one table by another id column are another cache; `=` is never part of an encoded name
+  const folder = parts.map(encodePart).join('.') + (idColumn === 'id' ? '' : `=${encodePart(idColumn)}`)
   // DOS device names are reserved with any ending, so `con.x` is escaped as well
   const safe = /^(con|prn|aux|nul|com\d|lpt\d)(\.|$)/.test(folder) ? `%${folder.charCodeAt(0).toString(16).toUpperCase()}${folder.slice(1)}` : folder
   if (Buffer.byteLength(safe) <= MAX_NAME_BYTES) return safe
-  const hash = createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 32)
+  const hash = createHash('sha256').update(JSON.stringify([...parts, { idColumn }])).digest('hex').slice(0, 32)
   return `${safe.slice(0, MAX_NAME_BYTES - hash.length - 1).replace(/%.?$/, '')}~${hash}`
 }

@@ -1,0 +1,135 @@
+import { constants } from 'node:fs'
+import { access, chmod, mkdir, stat } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { CacheUnusableError, InvalidArgumentError, messageOf } from '../errors.js'
+import { isCodec, type Codec } from '../parquet/codec.js'
+import type { BlobStore } from './blob-store.js'
+import type { Catalog, TableKey } from './catalog.js'
+import { localBlobStore, type Durability } from './local-blob-store.js'
+import { localCatalog } from './local-catalog.js'
+import { errnoOf } from './local-files.js'
+import { PartReader } from './part-reader.js'
+import { formatTableName, parseTableName, tableFolder } from './table-name.js'
+import { TableStore, type StoreSettings } from './table-store.js'
+
+/** Settings of a cache. */
+export interface CacheOptions {
+  /** The cache's folder (default `~/data/cached_data`). */
+  dir?: string | undefined
+  /** Size at which parts are split, in bytes (default 100 MB). */
+  partBytes?: number | undefined
+  /** Compression of new parts (default UNCOMPRESSED: disk costs less than time). */
+  codec?: Codec | undefined
+  /** `commit` (default): on disk before it is reported; `none`: when the system likes. */
+  durability?: Durability | undefined
+  /** How long files that left a table stay for running readers, in ms (default 15 minutes). */
+  graceMs?: number | undefined
+  /** Where files and manifests live, instead of the local folder. */
+  blobs?: BlobStore | undefined
+  catalog?: Catalog | undefined
+}
+
+/** Where a table's cache stands among others: `namespace` separates caches of one table name. */
+export interface TableOptions {
+  namespace?: string | undefined
+  idColumn?: string | undefined
+}
+
+/** The cache folder when none is named, as the seed system had it. */
+export function defaultCacheDir(): string {
+  return join(homedir(), 'data', 'cached_data')
+}
+
+/**
+ * An open cache: where its tables live, and what was read of them. Opening reads and creates nothing; the folder comes into
+ * being with the first commit.
+ */
+export class CacheStore {
+  readonly dir: string
+  readonly settings: StoreSettings
+  readonly #tables = new Map<string, TableStore>()
+
+  constructor({ dir, partBytes = 100 * 1024 * 1024, codec = 'UNCOMPRESSED', durability = 'commit', graceMs = 15 * 60_000, blobs, catalog }: CacheOptions = {}) {
+    if (dir !== undefined && (typeof dir !== 'string' || dir === '' || dir.includes('\0'))) {
+      throw new InvalidArgumentError({ argument: 'dir', expected: 'a folder', found: JSON.stringify(dir) })
+    }
+    checkNumber('partBytes', partBytes, 1024)
+    checkNumber('graceMs', graceMs, 0)
+    if (!isCodec(codec)) throw new InvalidArgumentError({ argument: 'codec', expected: 'UNCOMPRESSED, SNAPPY or GZIP', found: String(codec) })
+    if (durability !== 'commit' && durability !== 'none') {
+      throw new InvalidArgumentError({ argument: 'durability', expected: "'commit' or 'none'", found: String(durability) })
+    }
+    this.dir = resolve(dir ?? defaultCacheDir())
+    const store = blobs ?? localBlobStore({ dir: this.dir, durability })
+    this.settings = { blobs: store, catalog: catalog ?? localCatalog({ dir: this.dir, durability }), reader: new PartReader(store), codec, partBytes, graceMs }
+  }
+
+  /** One table of the cache. */
+  table(table: string, { namespace = '', idColumn = 'id' }: TableOptions = {}): TableStore {
+    const name = parseTableName(table)
+    return this.#store({ table: name, namespace, idColumn, folder: tableFolder(name, namespace, idColumn) })
+  }
+
+  /** Every table somebody committed to. Folders of others are passed over. */
+  async tables(): Promise<TableStore[]> {
+    const found: TableStore[] = []
+    for (const folder of await this.settings.catalog.list()) {
+      const { manifest } = await this.settings.catalog.read({ folder })
+      if (manifest) found.push(this.#store({ folder, table: manifest.table, namespace: manifest.namespace, idColumn: manifest.idColumn }))
+    }
+    return found.sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0)
+  }
+
+  /**
+   * Find out whether the folder can hold a cache at all, and create it.
+   *
+   * @throws {CacheUnusableError} it cannot be created, is no folder, belongs to others, or cannot be written
+   */
+  async checkWritable(): Promise<void> {
+    const unusable = (reason: string, cause?: unknown): CacheUnusableError =>
+      new CacheUnusableError({ file: this.dir, reason, cause, ...(errnoOf(cause) ? { errno: errnoOf(cause)! } : {}) })
+    try {
+      await mkdir(this.dir, { recursive: true, mode: 0o700 })
+      const stats = await stat(this.dir)
+      if (!stats.isDirectory()) throw unusable('is not a folder')
+      if ((stats.mode & 0o022) !== 0 && stats.uid === process.getuid?.()) await chmod(this.dir, 0o700)
+      await access(this.dir, constants.R_OK | constants.W_OK | constants.X_OK)
+    } catch (cause) {
+      if (cause instanceof CacheUnusableError) throw cause
+      throw unusable(`cannot be used as a cache folder: ${messageOf(cause)}`, cause)
+    }
+  }
+
+  /** Close what is open. The object stays usable: files are opened again on demand. */
+  async close(): Promise<void> {
+    await this.settings.blobs.close()
+  }
+
+  #store(key: TableKey): TableStore {
+    const known = this.#tables.get(key.folder)
+    if (known && formatTableName(known.key.table) === formatTableName(key.table)) return known
+    const store = new TableStore(key, this.settings)
+    this.#tables.set(key.folder, store)
+    return store
+  }
+}
+
+function checkNumber(argument: string, value: unknown, least: number): void {
+  if (typeof value !== 'number' || !Number.isFinite(value) || value < least) {
+    throw new InvalidArgumentError({ argument, expected: `a number of at least ${least}`, found: String(value) })
+  }
+}
+
+const opened = new Map<string, CacheStore>()
+
+/** The cache a process shares for a folder: what one request verified and parsed, the next does not do again. */
+export function sharedCache(dir: string | undefined): CacheStore {
+  const path = resolve(dir ?? defaultCacheDir())
+  let cache = opened.get(path)
+  if (!cache) {
+    cache = new CacheStore({ dir: path })
+    opened.set(path, cache)
+  }
+  return cache
+}
