@@ -44,12 +44,27 @@ export function encodeNumbers(type: ColumnType, values: FixedArray): Uint8Array 
 
 function int64Pairs(values: Float64Array | Int32Array): Int32Array {
   const pairs = new Int32Array(values.length * 2)
+  // one loop per kind of array: a loop that sees both is several times slower
+  if (values instanceof Int32Array) signExtend(values, pairs)
+  else splitWords(values, pairs)
+  return pairs
+}
+
+function signExtend(values: Int32Array, pairs: Int32Array): void {
+  for (let i = 0; i < values.length; i++) {
+    pairs[2 * i] = values[i]!
+    pairs[2 * i + 1] = values[i]! >> 31
+  }
+}
+
+function splitWords(values: Float64Array, pairs: Int32Array): void {
   for (let i = 0; i < values.length; i++) {
     const value = values[i]!
-    pairs[2 * i] = value
-    pairs[2 * i + 1] = Math.floor(value / TWO_32)
+    const low = value | 0
+    pairs[2 * i] = low
+    // most ids fit 32 bits
+    pairs[2 * i + 1] = low === value ? low >> 31 : Math.floor(value / TWO_32)
   }
-  return pairs
 }
 
 /**
@@ -146,12 +161,27 @@ export function pickNumbers(type: ColumnType, page: Uint8Array, picks: Uint32Arr
 export function rangeOf({ type, values }: FixedVector): { min: number | bigint, max: number | bigint } | undefined {
   if (type !== 'int32' && type !== 'int64' || values.length === 0) return undefined
   if (values instanceof BigInt64Array) return bigRange(values)
+  return values instanceof Int32Array ? intRange(values) : doubleRange(values as Float64Array)
+}
+
+function intRange(values: Int32Array): { min: number, max: number } {
   let min = values[0]!
   let max = min
   for (let i = 1; i < values.length; i++) {
     const value = values[i]!
     if (value < min) min = value
-    if (value > max) max = value
+    else if (value > max) max = value
+  }
+  return { min, max }
+}
+
+function doubleRange(values: Float64Array): { min: number, max: number } {
+  let min = values[0]!
+  let max = min
+  for (let i = 1; i < values.length; i++) {
+    const value = values[i]!
+    if (value < min) min = value
+    else if (value > max) max = value
   }
   return { min, max }
 }

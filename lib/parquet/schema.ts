@@ -26,8 +26,9 @@ function annotated(type: ColumnType): Annotated {
     // a column of nulls only needs some type; INT32 is the one every reader takes
     case 'null': return { type: 'INT32' }
     case 'bool': return { type: 'BOOLEAN' }
-    case 'int32': return { type: 'INT32', converted_type: 'INT_32', logical_type: { type: 'INTEGER', bitWidth: 32, isSigned: true } }
-    case 'int64': return { type: 'INT64', converted_type: 'INT_64', logical_type: { type: 'INTEGER', bitWidth: 64, isSigned: true } }
+    // no logical type: hyparquet-writer 0.17.0 writes INTEGER's bit width in a form that DuckDB refuses
+    case 'int32': return { type: 'INT32', converted_type: 'INT_32' }
+    case 'int64': return { type: 'INT64', converted_type: 'INT_64' }
     case 'float32': return { type: 'FLOAT' }
     case 'float64': return { type: 'DOUBLE' }
     case 'date': return { type: 'INT32', converted_type: 'DATE', logical_type: { type: 'DATE' } }
