@@ -1,7 +1,7 @@
 import { ColumnNotFoundError, InvalidArgumentError } from '../errors.js'
 import { formatTableName, type TableName } from '../store/table-name.js'
 import type { PgClient } from './postgres-session.js'
-import { baseType, ID_TYPES, unknownTypes, type PgTypes } from './postgres-types.js'
+import { baseType, ID_TYPES, readAs, unknownTypes, type PgTypes } from './postgres-types.js'
 
 /** One column of a table, as the catalogue has it. */
 export interface PgColumn {
@@ -83,6 +83,7 @@ export function idTypeOf(column: PgColumn, name: string, types: PgTypes): { name
   const { oid } = baseType(column.oid, column.modifier, types)
   const type = ID_TYPES.get(oid)
   if (type) return type
+  const found = readAs(oid, -1, types)
   throw new InvalidArgumentError({ argument: 'idColumn', expected: 'a column of type smallint, integer, bigint or oid',
-    found: `${name} of type ${types.get(oid)?.name ?? `oid ${oid}`}` })
+    found: `${name} of type ${found.origin ?? found.type}` })
 }

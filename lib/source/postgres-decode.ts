@@ -1,3 +1,4 @@
+import { buildVector } from '../batch/build.js'
 import type { Field } from '../batch/column-type.js'
 import type { IdArray } from '../batch/ids.js'
 import { vectorOf } from '../batch/infer.js'
@@ -6,7 +7,7 @@ import { hasNulls, type Vector } from '../batch/vector.js'
 import { followPath } from '../json/extract.js'
 import type { FetchPlan, Output } from './postgres-plan.js'
 import type { ReadAs } from './postgres-types.js'
-import { decodeColumn, UnreadableValue, type Texts } from './postgres-values.js'
+import { decodeColumn, type Texts } from './postgres-values.js'
 
 /** One column of an answer, as the server describes it. */
 export interface PgField {
@@ -32,15 +33,20 @@ function parseJson(text: string): unknown {
   return text.charCodeAt(0) === 34 && !text.includes('\\') ? text.slice(1, -1) : JSON.parse(text)
 }
 
-function pathVector({ name, path }: Extract<Output, { kind: 'path' }>, texts: Texts, escaped: Texts | undefined): Vector {
-  const cells = texts.map((text, row) => {
-    if (text !== null) return parseJson(text)
-    const whole = escaped?.[row] ?? null
-    return whole === null ? null : followPath(JSON.parse(whole), path.keys) ?? null
+/**
+ * The values at a path, typed by what they share, else json: then each keeps the server's own text, digits and all (and what
+ * fits no other column, 1e400 or a lone surrogate, has a place).
+ */
+function pathVector({ path }: Extract<Output, { kind: 'path' }>, texts: Texts, escaped: Texts | undefined): Vector {
+  const jsonTexts = escaped === undefined ? texts : texts.map((text, row) => {
+    const whole = escaped[row]!
+    return whole === null ? text : JSON.stringify(followPath(JSON.parse(whole), path.keys) ?? null)
   })
-  const { vector, bad } = vectorOf(cells, { dotted: true })
-  if (bad.length > 0) throw new UnreadableValue(name, bad[0]!.reason)
-  return vector
+  if (!jsonTexts.some(text => text !== null && (text.startsWith('{') || text.startsWith('[')))) {
+    const { vector, bad } = vectorOf(jsonTexts.map(text => text === null ? null : parseJson(text)), { dotted: true })
+    if (bad.length === 0 && vector.type !== 'json') return vector
+  }
+  return buildVector('json', jsonTexts.map(text => text === 'null' ? null : text))
 }
 
 /** The rows of a batch whose ids were asked for, or undefined where that is all of them. */

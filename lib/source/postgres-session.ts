@@ -139,12 +139,13 @@ export function silenceError(timeoutMs: number): Error {
 }
 
 /** Run one statement so that it settles: on abort and timeout the statement is cancelled and the connection cut. */
-export async function guarded<T>(lease: Lease, { signal, timeoutMs, cancel }: Limits, work: () => Promise<T>): Promise<T> {
+export async function guarded<T>(lease: Lease, limits: Limits, work: () => Promise<T>): Promise<T> {
+  const { signal, timeoutMs } = limits
   if (signal?.aborted) throw abortError(signal)
   let failure: Error | undefined
   const stop = (error: Error): void => {
     failure ??= error
-    cancel(lease.client)
+    limits.cancel(lease.client)
     lease.cut()
   }
   const onAbort = (): void => stop(abortError(signal!))
@@ -170,9 +171,9 @@ function connect(pool: PgPool, signal?: AbortSignal): Promise<PgClient> {
       signal?.removeEventListener('abort', onAbort)
       if (signal?.aborted) client.release()
       else resolve(client)
-    }, (error: unknown) => {
+    }, (error: Error) => {
       signal?.removeEventListener('abort', onAbort)
-      reject(error as Error)
+      reject(error)
     })
   })
 }

@@ -5,6 +5,8 @@ export interface ReadAs {
   type: ColumnType
   /** The server's type name, where `type` does not tell it. */
   origin?: string | undefined
+  /** What an array's elements are read as. */
+  element?: ColumnType
   /** What separates the elements of this array type's text. */
   delimiter?: string | undefined
   /** `type` is the caller's choice, not the server's. */
@@ -103,8 +105,8 @@ export function readAs(oid: number, modifier: number, types: PgTypes, dimensions
     const item = readAs(element, fixed, types)
     const origin = item.origin === undefined ? undefined : `${item.origin}[]`
     const delimiter = named?.delimiter ?? ','
-    return dimensions > 1 ? { type: 'json', origin: `${origin ?? `${item.type}[]`}[]`, delimiter }
-      : { type: `list<${item.type}>`, origin, delimiter }
+    return dimensions > 1 ? { type: 'json', origin: `${origin ?? `${item.type}[]`}[]`, element: item.type, delimiter }
+      : { type: `list<${item.type}>`, origin, element: item.type, delimiter }
   }
   return { type: 'text', origin: named === undefined ? `oid ${base}` : PLAIN_TEXT.has(named.name) ? undefined : named.name }
 }

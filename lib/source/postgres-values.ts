@@ -37,8 +37,8 @@ export function decodeColumn(texts: Texts, as: ReadAs, column: string): Vector {
     }
     case 'text': case 'uuid': return { form: 'values', type, length: texts.length, values: texts }
     case 'json':
-      if (as.delimiter === undefined) return { form: 'values', type, length: texts.length, values: texts }
-      return values(type, texts, text => arrayJson(arrayOf(text, as, column), elementType(as)))
+      if (as.element === undefined) return { form: 'values', type, length: texts.length, values: texts }
+      return values(type, texts, text => arrayJson(arrayOf(text, as, column), as.element!))
     default: {
       const element = listElement(type)
       const read = element ? listReader(element, as, column) : elementReader(type, column)
@@ -126,15 +126,10 @@ function listReader(element: ColumnType, as: ReadAs, column: string): (text: str
   })
 }
 
-/** The element type that a json column of nested arrays was made of, as its origin tells it. */
-function elementType({ origin }: ReadAs): string {
-  return (origin ?? 'text').replaceAll('[]', '')
-}
-
-const NUMBER_TYPES: ReadonlySet<string> = new Set(['int32', 'int64', 'float32', 'float64'])
+const NUMBER_TYPES: ReadonlySet<ColumnType> = new Set(['int32', 'int64', 'float32', 'float64'])
 
 /** Nested arrays as JSON text: numbers and booleans as such, json embedded, everything else as the server's text. */
-function arrayJson(list: ArrayText, element: string): string {
+function arrayJson(list: ArrayText, element: ColumnType): string {
   const items = list.map(item => {
     if (item === null) return 'null'
     if (Array.isArray(item)) return arrayJson(item, element)

@@ -54,6 +54,7 @@ class BatchStream extends QueryStream {
   #watchdog: NodeJS.Timeout | undefined
   #wire: Wire | undefined
   #isDead = false
+  #isUrgent = false
   #finish: (() => void) | undefined
   readonly #onEnd = (): void => {
     this.#isDead = this.isBroken = true
@@ -65,7 +66,7 @@ class BatchStream extends QueryStream {
     this.text = text
     this.name = options.name
     this.#options = options
-    const describe = this.handleRowDescription
+    const describe = this.handleRowDescription as (message: object) => void
     this.handleRowDescription = (message: { fields: PgField[] }) => {
       this.#fields = message.fields
       this.#columns = message.fields.map(() => [])
@@ -118,6 +119,12 @@ class BatchStream extends QueryStream {
     }, Math.max(1, timeoutMs / 4))
   }
 
+  /** Destroy the stream; what the server is busy with is cancelled at once. (A `break` leaves it the time to end by itself.) */
+  abort(error: Error): void {
+    this.#isUrgent = true
+    this.destroy(error)
+  }
+
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
     clearInterval(this.#watchdog)
     let timer: NodeJS.Timeout | undefined
@@ -146,7 +153,7 @@ class BatchStream extends QueryStream {
     if (error && 'code' in error && error.code === 'ETIMEDOUT') {
       cancel()
       cutOff()
-    } else if (isBusy && error?.name === 'AbortError') cancelNow()
+    } else if (isBusy && this.#isUrgent) cancelNow()
     else timer = setTimeout(cancelNow, CLOSE_GRACE_MS)
     super._destroy(error as Error, () => this.#finish?.())
   }
@@ -209,7 +216,7 @@ function send<S extends { submit(connection: pg.Connection): void }>(client: PgC
 async function * openStream(lease: Lease, { text, values, name, batchRows, limits }: StreamRequest): AsyncGenerator<RawBatch> {
   const { signal, timeoutMs } = limits
   const stream = new BatchStream(text, values, { name, batchRows, timeoutMs, cancel: () => limits.cancel(lease.client), cut: () => lease.cut() })
-  const onAbort = (): void => { stream.destroy(abortError(signal!)) }
+  const onAbort = (): void => { stream.abort(abortError(signal!)) }
   // released by the stream's end and not by the reader's: an aborted reader may never come back
   const closed = new Promise<void>(resolve => stream.once('close', () => {
     signal?.removeEventListener('abort', onAbort)
@@ -279,7 +286,7 @@ export interface PostgresSourceOptions {
  * @throws {InvalidArgumentError} `pool` is no pool
  */
 export function postgresSource({ pool, maxConcurrency = 2, batchRows = BATCH_ROWS, timeoutMs = 0, prepare = true, columnTypes }: PostgresSourceOptions): Source {
-  if (typeof pool?.connect !== 'function') {
+  if (typeof (pool as Partial<PgPool> | undefined)?.connect !== 'function') {
     throw new InvalidArgumentError({ argument: 'pool', expected: 'a pg.Pool', found: typeof pool })
   }
   for (const [argument, value] of Object.entries({ maxConcurrency, batchRows })) {

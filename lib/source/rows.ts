@@ -26,7 +26,7 @@ export function rowsSource(rows: Iterable<Readonly<Row>>, { idColumn = 'id' }: R
   const byId = new Map<Id, Readonly<Row>>()
   let position = 0
   for (const row of rows) {
-    const value = typeof row === 'object' && row !== null ? row[idColumn] : row
+    const value = (row as Readonly<Row> | null)?.[idColumn]
     const id = idFromSource(value)
     if (id === undefined) throw invalidId(`rows[${position}].${idColumn}`, value)
     if (byId.has(id)) {
