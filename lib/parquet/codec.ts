@@ -4,8 +4,8 @@ import { snappyCompress, snappyUncompress } from './hyparquet-internals.js'
 /** How the pages of a file are compressed. */
 export type Codec = 'UNCOMPRESSED' | 'SNAPPY' | 'GZIP'
 
-/** A compressed byte stands for at most about 1032 in deflate; more is a lie that would cost memory. */
-const MAX_RATIO = 1100
+/** Bytes that a compressed byte stands for at most (deflate about 1032, snappy 64 in 3); more is a lie that would cost memory. */
+const MAX_RATIOS: Record<Codec, number> = { UNCOMPRESSED: 1, SNAPPY: 22, GZIP: 1100 }
 
 /** Whether `text` names a codec that this library reads and writes. */
 export function isCodec(text: string): text is Codec {
@@ -36,7 +36,7 @@ export function uncompress(codec: Codec, bytes: Uint8Array, length: number): Uin
     if (bytes.length !== length) throw new Error(`a page of ${bytes.length} bytes says ${length}`)
     return bytes
   }
-  if (length > bytes.length * MAX_RATIO + 64) throw new Error(`a page of ${bytes.length} bytes says it uncompresses to ${length}`)
+  if (length > bytes.length * MAX_RATIOS[codec] + 64) throw new Error(`a page of ${bytes.length} bytes says it uncompresses to ${length}`)
   if (codec === 'SNAPPY') {
     const page = new Uint8Array(length)
     snappyUncompress(bytes, page)

@@ -3,6 +3,9 @@
  * @see https://parquet.apache.org/docs/file-format/data-pages/encodings/ (RLE = 3)
  */
 
+/** Dictionaries have fewer entries than a row group has rows, so wider codes do not occur; wider ones would not fit a 32-bit window. */
+const MAX_WIDTH = 24
+
 /** The run that says "`value`, `count` times". `width` in bits, at most 16. */
 export function repeatedRun(value: number, count: number, width: number): Uint8Array {
   const header = varint(count * 2)
@@ -100,6 +103,7 @@ function readRun(bytes: Uint8Array, at: number, width: number): Run {
     if (at >= bytes.length) throw new Error('a repeated value is cut short')
     value += bytes[at++]! * scale
   }
+  if (value >= 2 ** width) throw new Error(`a repeated value of ${value} in ${width} bits`)
   return { packed, count: half, value, at, end: at }
 }
 
@@ -122,7 +126,7 @@ export function solePackedValues(bytes: Uint8Array, count: number, width: number
  * @throws {Error} the stream ends early, or a run is empty
  */
 export function decodeHybrid(bytes: Uint8Array, width: number, out: Uint8Array | Uint16Array | Uint32Array): void {
-  if (width > 32) throw new Error(`a bit width of ${width}`)
+  if (width > MAX_WIDTH) throw new Error(`a bit width of ${width}`)
   if (width === 0) {
     out.fill(0)
     return
@@ -145,10 +149,6 @@ export function decodeHybrid(bytes: Uint8Array, width: number, out: Uint8Array |
 }
 
 function unpackWide(bytes: Uint8Array, start: number, width: number, out: Uint8Array | Uint16Array | Uint32Array, from: number, count: number): void {
-  if (width > 24) {
-    for (let i = 0; i < count; i++) out[from + i] = bitsAt(bytes, start, i * width, width)
-    return
-  }
   const mask = 2 ** width - 1
   let buffer = 0
   let held = 0
@@ -162,15 +162,4 @@ function unpackWide(bytes: Uint8Array, start: number, width: number, out: Uint8A
     buffer >>>= width
     held -= width
   }
-}
-
-function bitsAt(bytes: Uint8Array, start: number, bit: number, width: number): number {
-  let value = 0
-  for (let taken = 0; taken < width;) {
-    const shift = (bit + taken) % 8
-    const take = Math.min(8 - shift, width - taken)
-    value += (bytes[start + Math.floor((bit + taken) / 8)]! >>> shift & 2 ** take - 1) * 2 ** taken
-    taken += take
-  }
-  return value
 }

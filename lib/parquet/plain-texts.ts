@@ -184,9 +184,10 @@ export function pickByteStrings(type: ColumnType, page: Uint8Array, picks: Uint3
       at += 4 + view.getUint32(at, true)
     }
     if (at > last) throw new Error(`value ${value} is missing`)
+    const end = at + 4 + view.getUint32(at, true)
+    if (end > page.length) throw new Error(`value ${value} is cut short`)
     starts[i] = at + 4
-    ends[i] = at + 4 + view.getUint32(at, true)
-    if (ends[i]! > page.length) throw new Error(`value ${value} is cut short`)
+    ends[i] = end
   }
   return { form: 'bytes', type, length: picks.length, bytes: page, starts, ends }
 }

@@ -69,6 +69,32 @@ describe('decodeColumn', () => {
     })
   })
 
+  it('gives integers as numbers when all are safe, as bigints otherwise', () => {
+    const field: Field = { name: 'i', type: 'int64', nullable: false }
+    const limits: [bigint[], boolean][] = [[[9007199254740991n, -9007199254740991n], true], [[0n, -4294967297n], true], [[9007199254740992n], false],
+      [[-9007199254740992n], false], [[-9007199254740993n], false], [[-9007199254740990n], true], [[9223372036854775807n, 1n], false], [[-9223372036854775808n], false]]
+    for (const [values, safe] of limits) {
+      const back = roundTrip(field, { form: 'fixed', type: 'int64', length: values.length, values: BigInt64Array.from(values) }, 'UNCOMPRESSED')
+      expect(back.form === 'fixed' && back.values, String(values)).to.deep.equal(safe ? Float64Array.from(values, Number) : BigInt64Array.from(values))
+    }
+  })
+
+  it('reads bytes that are not aligned, and Buffers', () => {
+    for (const [type, values] of [['float64', [0.5, -1]], ['timestamp', [1n, -1n]], ['int64', [1, 2]], ['text', Array.from({ length: 4000 }, (_, i) => `c${i % 300}`)]] as [ColumnType, unknown[]][]) {
+      const field: Field = { name: 'c', type, nullable: false }
+      const file = fileOf([field], [[vectorOf(type, values)]])
+      const [group] = parseFooter(file, file.length).rowGroups
+      const chunk = group!.columns[0]!
+      for (let shift = 0; shift < 8; shift++) {
+        const moved = Buffer.alloc(chunk.bytes + 8).subarray(shift, shift + chunk.bytes)
+        moved.set(file.subarray(group!.offset + chunk.offset, group!.offset + chunk.offset + chunk.bytes))
+        expect(comparable(decodeColumn(field, chunk, values.length, moved))).to.deep.equal(values.map(plain))
+        const back = roundTrip(field, decodeColumn(field, chunk, values.length, moved), 'UNCOMPRESSED')
+        expect(comparable(back)).to.deep.equal(values.map(plain))
+      }
+    }
+  })
+
   it('uses a dictionary for few distinct texts and none for many', () => {
     const field: Field = { name: 't', type: 'text', nullable: false }
     const few = Array.from({ length: 5000 }, (_, i) => `city_${i % 300}`)
