@@ -135,7 +135,7 @@ export function encodeBytesVector({ bytes, starts, ends, length }: BytesVector, 
 
 /** Whether `page`, which is `base` bytes into the vector's bytes, holds each value behind its length and nothing else. */
 function liesPlain(page: Uint8Array, starts: Uint32Array, ends: Uint32Array, valid: Uint8Array | undefined, base: number): boolean {
-  const view = new DataView(page.buffer, page.byteOffset, page.byteLength)
+  const view = viewOf(page)
   let at = 0
   for (let i = 0; i < starts.length; i++) {
     if (valid !== undefined && valid[i] === 0) continue
@@ -155,17 +155,18 @@ export function decodeByteStrings(type: ColumnType, page: Uint8Array, count: num
   if (count * 4 > page.length) throw new Error(`${count} values in ${page.length} bytes`)
   const starts = new Uint32Array(count)
   const ends = new Uint32Array(count)
-  const view = new DataView(page.buffer, page.byteOffset, page.byteLength)
+  const view = viewOf(page)
   const last = page.length - 4
   let at = 0
   for (let i = 0; i < count; i++) {
-    if (at > last) throw new Error(`value ${i} of ${count} is missing`)
-    const start = at + 4
-    at = start + view.getUint32(at, true)
-    starts[i] = start
+    // beyond the page it throws by itself; signed, so that all arithmetic stays in small integers
+    const size = view.getInt32(at, true)
+    if (size < 0 || size > last - at) throw new Error(`value ${i} is cut short`)
+    at += 4
+    starts[i] = at
+    at += size
     ends[i] = at
   }
-  if (at > page.length) throw new Error('the last value is cut short')
   return { form: 'bytes', type, length: count, bytes: page, starts, ends }
 }
 
@@ -173,21 +174,30 @@ export function decodeByteStrings(type: ColumnType, page: Uint8Array, count: num
 export function pickByteStrings(type: ColumnType, page: Uint8Array, picks: Uint32Array): BytesVector {
   const starts = new Uint32Array(picks.length)
   const ends = new Uint32Array(picks.length)
-  const view = new DataView(page.buffer, page.byteOffset, page.byteLength)
-  const last = page.length - 4
+  const view = viewOf(page)
   let at = 0
   let value = 0
   for (let i = 0; i < picks.length; i++) {
     const pick = picks[i]!
-    for (; value < pick; value++) {
-      if (at > last) throw new Error(`value ${value} is missing`)
-      at += 4 + view.getUint32(at, true)
-    }
-    if (at > last) throw new Error(`value ${value} is missing`)
-    const end = at + 4 + view.getUint32(at, true)
-    if (end > page.length) throw new Error(`value ${value} is cut short`)
+    at = skipValues(view, at, pick - value)
+    value = pick
     starts[i] = at + 4
-    ends[i] = end
+    ends[i] = skipValues(view, at, 1)
   }
   return { form: 'bytes', type, length: picks.length, bytes: page, starts, ends }
+}
+
+/** Where the value begins that is `count` values after the one at `at`. */
+function skipValues(view: DataView, at: number, count: number): number {
+  const last = view.byteLength - 4
+  for (; count > 0; count--) {
+    const size = view.getInt32(at, true)
+    if (size < 0 || size > last - at) throw new Error('a value is cut short')
+    at += 4 + size
+  }
+  return at
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
