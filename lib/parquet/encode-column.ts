@@ -1,24 +1,11 @@
 import { listElement, type ColumnType } from '../batch/column-type.js'
 import type { Vector } from '../batch/vector.js'
 import { dictionaryInUse, dictionaryOfBytes, dictionaryOfStrings, type Dictionary } from './dictionary.js'
+import type { EncodedColumn } from './encoded-column.js'
 import { encodePlain } from './encode-plain.js'
 import { encodeLevels, lengthPrefixed, packedRunHeader, repeatedRun } from './hybrid.js'
 import { encodeList } from './encode-list.js'
 import { rangeOf } from './plain-numbers.js'
-
-/** A column's page contents, before headers and compression. */
-export interface EncodedColumn {
-  /** Repetition and definition levels, each behind its length; empty for a column without. */
-  levels: Uint8Array
-  /** What stands between levels and values: the bit width and run header of dictionary codes. */
-  preamble: Uint8Array
-  values: Uint8Array
-  dictionary?: { page: Uint8Array, size: number } | undefined
-  /** Entries of the levels: rows, or for lists elements and empty or null lists. */
-  count: number
-  nulls: number
-  range?: { min: number | bigint, max: number | bigint } | undefined
-}
 
 const NOTHING = new Uint8Array(0)
 

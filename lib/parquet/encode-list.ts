@@ -1,7 +1,7 @@
 import { listElement, type ColumnType } from '../batch/column-type.js'
 import { parseDate, parseTime, parseTimestamp } from '../batch/temporal.js'
 import type { Vector } from '../batch/vector.js'
-import type { EncodedColumn } from './encode-column.js'
+import type { EncodedColumn } from './encoded-column.js'
 import { encodePlain } from './encode-plain.js'
 import { encodeLevels, lengthPrefixed } from './hybrid.js'
 
