@@ -13,7 +13,7 @@ const COLUMNS = ['name', 'age', 'amount', 'meta.address.city']
 
 const server = await startPostgres()
 const pool = new pg.Pool({ connectionString: server.url, max: 4 })
-await pool.query(`CREATE TABLE bench_users AS SELECT i AS id, 'user ' || i AS name, (i * 7919) % 90 AS age, (i % 100000)::numeric(10,2) / 7 AS amount,
+await pool.query(`CREATE TABLE bench_users AS SELECT i AS id, 'user ' || i AS name, (i % 1000 * 7919) % 90 AS age, (i % 100000)::numeric(10,2) / 7 AS amount,
   jsonb_build_object('address', jsonb_build_object('city', 'city ' || i % 1000, 'zip', i), 'tags', jsonb_build_array(i, 'x')) AS meta FROM generate_series(1, ${ROWS}) i`)
 await pool.query('ALTER TABLE bench_users ALTER amount TYPE numeric(12,2)')
 await pool.query('ALTER TABLE bench_users ADD PRIMARY KEY (id)')

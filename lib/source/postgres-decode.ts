@@ -39,7 +39,7 @@ function parseJson(text: string): unknown {
  */
 function pathVector({ path }: Extract<Output, { kind: 'path' }>, texts: Texts, escaped: Texts | undefined): Vector {
   const jsonTexts = escaped === undefined ? texts : texts.map((text, row) => {
-    const whole = escaped[row]!
+    const whole = escaped[row] ?? null
     return whole === null ? text : JSON.stringify(followPath(JSON.parse(whole), path.keys) ?? null)
   })
   if (!jsonTexts.some(text => text !== null && (text.startsWith('{') || text.startsWith('[')))) {

