@@ -27,7 +27,7 @@ export function storageValues(vector: Vector): readonly unknown[] {
       const blobs = new Array<Uint8Array | null>(vector.length)
       for (let i = 0; i < vector.length; i++) {
         // a copy: the page would otherwise live as long as one of its values
-        blobs[i] = vector.valid?.[i] === 0 ? null : vector.bytes.slice(vector.starts[i], vector.ends[i])
+        blobs[i] = vector.valid?.[i] === 0 ? null : new Uint8Array(vector.bytes.subarray(vector.starts[i], vector.ends[i]))
       }
       return blobs
     }
@@ -71,12 +71,14 @@ export function cellsOf(vector: Vector): Column {
   // rows own their arrays and bytes: what a caller does to them must not reach the batch
   const element = listElement(type)
   if (element) return values.map(list => list === null ? null : (list as unknown[]).map(value => elementCell(value, element)))
-  if (type === 'bytes' && vector.form !== 'bytes') return values.map(value => value === null ? null : (value as Uint8Array).slice())
+  if (type === 'bytes' && vector.form !== 'bytes') return values.map(value => value === null ? null : new Uint8Array(value as Uint8Array))
   return values
 }
 
 /** One element of a list column as rows hold it; lists keep times as µs. */
 function elementCell(value: unknown, element: string): unknown {
+  if (element === 'json' && value !== null) return JSON.parse(value as string) as unknown
+  if (value instanceof Uint8Array) return new Uint8Array(value)
   if (typeof value !== 'bigint') return value
   if (element === 'timestamp' || element === 'timestamptz') return timestampCell(value, element === 'timestamptz' ? '+00' : '')
   return element === 'time' ? formatTime(value) : integerCell(value)

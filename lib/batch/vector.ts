@@ -13,7 +13,7 @@ import type { ColumnType } from './column-type.js'
  * | text · uuid · decimal | string | none: `bytes` (UTF-8), `dictionary` or `values` |
  * | json | JSON text | as text |
  * | bytes | Uint8Array | as text, without decoding |
- * | list<T> | array of T's row values | `values` only |
+ * | list<T> | array of T's row values (timestamps: bigint µs, json: text) | `values` only |
  * | null | null | `values`, all null |
  *
  * Vectors are immutable once they are part of a batch; they may be views on a larger buffer.

@@ -11,7 +11,8 @@ import { localCatalog } from './local-catalog.js'
 import { errnoOf } from './local-files.js'
 import { PartReader } from './part-reader.js'
 import { formatTableName, parseTableName, tableFolder } from './table-name.js'
-import { TableStore, type StoreSettings } from './table-store.js'
+import type { StoreSettings } from './store-settings.js'
+import { TableStore } from './table-store.js'
 
 /** Settings of a cache. */
 export interface CacheOptions {

@@ -76,6 +76,8 @@ export interface Change {
   /** Removed files that were deleted from disk. */
   forget?: readonly string[]
   source?: string | null
+  /** Columns whose type the added parts may replace. */
+  retype?: readonly string[]
 }
 
 /** Which table a catalog entry is about. */

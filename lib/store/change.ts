@@ -18,9 +18,10 @@ export function isDotted(name: string): boolean {
 /**
  * The table's columns after a part with `seen` joins.
  *
+ * @param retype columns that take the new type where the old one does not fit; parts of the old type no longer count for them
  * @throws {SchemaConflictError} a column's types cannot be widened to one
  */
-export function widenColumns(known: readonly Field[], seen: readonly Field[]): Field[] {
+export function widenColumns(known: readonly Field[], seen: readonly Field[], retype: readonly string[] = []): Field[] {
   const columns = known.map(field => ({ ...field }))
   for (const field of seen) {
     const cached = columns.find(column => column.name === field.name)
@@ -30,7 +31,15 @@ export function widenColumns(known: readonly Field[], seen: readonly Field[]): F
       continue
     }
     const widened = widenTypes(cached, field, isDotted(field.name))
-    if (!widened) throw new SchemaConflictError({ column: field.name, cached: cached.type, seen: field.type })
+    if (!widened && !retype.includes(field.name)) throw new SchemaConflictError({ column: field.name, cached: cached.type, seen: field.type })
+    if (!widened) {
+      cached.type = field.type
+      delete cached.wide
+      delete cached.origin
+      if (field.wide) cached.wide = true
+      if (field.origin) cached.origin = field.origin
+      continue
+    }
     cached.type = widened.type
     cached.nullable ||= field.nullable
     if (widened.wide) cached.wide = true
@@ -72,7 +81,7 @@ export function applyChange(manifest: Manifest, change: Change, version: number,
   const parts = [...manifest.parts.filter(part => !gone.has(part.name)), ...added.map(part => ({ ...part, seq: change.seq ?? version }))]
   const removedFiles = [...removing, ...dropped.flatMap(tombstone => tombstone.ids ? [tombstone.ids.name] : [])]
   let columns: readonly Field[] = manifest.columns
-  for (const part of added) columns = widenColumns(columns, part.columns)
+  for (const part of added) columns = widenColumns(columns, part.columns, change.retype)
   return {
     ...manifest,
     version,

@@ -4,62 +4,20 @@ import { collectIds, WINDOW_ROWS } from '../batch/id-set.js'
 import type { IdArray } from '../batch/ids.js'
 import { RowBatch } from '../batch/row-batch.js'
 import { hasNulls, nullVector, type Vector } from '../batch/vector.js'
-import type { Manifest, PartEntry } from './catalog.js'
+import type { Change, Manifest, PartEntry, TableKey } from './catalog.js'
+import type { CompactionPlan } from './compaction-plan.js'
 import { indexWindows } from './id-index.js'
-import { rangesOverlap } from './manifest.js'
 import type { NewPart, PartWriter } from './part-writer.js'
-import type { TableStore } from './table-store.js'
+import type { Snapshot } from './snapshot.js'
+import type { StoreSettings } from './store-settings.js'
 
-/** More small segments than this are folded after a commit. */
-export const MAX_SEGMENTS = 8
-
-/** Parts that a compaction replaces by new ones. */
-export interface CompactionPlan {
-  parts: readonly PartEntry[]
-  /** Tombstones, by seq, that nothing needs any more once the plan is done. */
-  tombstones: readonly number[]
-}
-
-/**
- * Which parts to fold, or undefined when reads are fine as they are. Tiered: the newest small segments, as long as each next
- * one is not much larger than all taken so far, so that a row is rewritten a logarithmic number of times.
- *
- * @param all fold everything that is not already the best layout
- */
-export function planCompaction(manifest: Manifest, partBytes: number, all = false): CompactionPlan | undefined {
-  const { parts, tombstones } = manifest
-  const isBase = (part: PartEntry): boolean => part.bytes >= partBytes / 2 && part.bytes <= partBytes * 1.5 &&
-    parts.every(other => other === part || !rangesOverlap(part, other)) && !hidden(part)
-  const hidden = (part: PartEntry): boolean => tombstones.some(tombstone => part.since < tombstone.seq)
-  const small = parts.filter(part => !isBase(part)).sort((a, b) => b.seq - a.seq)
-  if (all) {
-    const worthwhile = small.length > 1 || tombstones.length > 0 || small.some(part => part.bytes > partBytes * 1.5)
-    return worthwhile ? { parts: small, tombstones: tombstones.map(({ seq }) => seq) } : undefined
-  }
-  if (small.length <= MAX_SEGMENTS) return undefined
-  let bytes = 0
-  const taken = new Set<PartEntry>()
-  for (const part of small) {
-    if (taken.size > MAX_SEGMENTS / 2 && part.bytes > 2 * bytes) break
-    taken.add(part)
-    bytes += part.bytes
-  }
-  return { parts: closeOver(parts, taken), tombstones: [] }
-}
-
-/**
- * The output counts as new as its newest input, so a part between two inputs that overlaps the older one would wrongly lose
- * against it: such parts join.
- */
-function closeOver(parts: readonly PartEntry[], taken: Set<PartEntry>): PartEntry[] {
-  for (let grew = true; grew;) {
-    const newest = Math.max(...[...taken].map(part => part.seq))
-    const joining = parts.filter(part => !taken.has(part) && part.seq < newest &&
-      [...taken].some(other => other.seq < part.seq && rangesOverlap(other, part)))
-    grew = joining.length > 0
-    joining.forEach(part => taken.add(part))
-  }
-  return [...taken]
+/** The table that is compacted. */
+export interface CompactionTarget {
+  readonly key: Pick<TableKey, 'folder' | 'idColumn'>
+  readonly settings: StoreSettings
+  snapshotOf(manifest: Manifest): Snapshot
+  partWriter(fields: readonly Field[], partial?: readonly string[]): PartWriter
+  commit(change: Change): Promise<Manifest | undefined>
 }
 
 /**
@@ -68,7 +26,7 @@ function closeOver(parts: readonly PartEntry[], taken: Set<PartEntry>): PartEntr
  *
  * @returns whether the exchange was committed
  */
-export async function compact(store: TableStore, manifest: Manifest, plan: CompactionPlan, signal?: AbortSignal): Promise<boolean> {
+export async function compact(store: CompactionTarget, manifest: Manifest, plan: CompactionPlan, signal?: AbortSignal): Promise<boolean> {
   const { folder } = store.key
   const { reader, partBytes, blobs } = store.settings
   const view: Manifest = { ...manifest, parts: plan.parts }
@@ -115,7 +73,7 @@ function everywhere(parts: readonly PartEntry[], name: string): boolean {
   return parts.every(part => part.columns.some(column => column.name === name && !column.partial))
 }
 
-async function * idsOf(store: TableStore, parts: readonly PartEntry[], request: object): AsyncGenerator<IdArray> {
+async function * idsOf(store: CompactionTarget, parts: readonly PartEntry[], request: object): AsyncGenerator<IdArray> {
   for (const part of parts) {
     const { index } = await store.settings.reader.tail(store.key.folder, part, request)
     yield * indexWindows(index, WINDOW_ROWS)
@@ -123,7 +81,7 @@ async function * idsOf(store: TableStore, parts: readonly PartEntry[], request: 
 }
 
 /** All columns any input holds, in the table's order, the id first. */
-function mergedFields(store: TableStore, manifest: Manifest, parts: readonly PartEntry[]): Field[] {
+function mergedFields(store: CompactionTarget, manifest: Manifest, parts: readonly PartEntry[]): Field[] {
   const held = new Set(parts.flatMap(part => part.columns.map(column => column.name)))
   const id = parts[0]!.columns[0]!
   const others = manifest.columns.filter(field => held.has(field.name) && field.name !== store.key.idColumn)
@@ -131,7 +89,7 @@ function mergedFields(store: TableStore, manifest: Manifest, parts: readonly Par
 }
 
 /** One window's rows with every column some input holds for them; what none holds is absent, and marked so. */
-async function mergeWindow(snapshot: ReturnType<TableStore['snapshotOf']>, ids: IdArray, fields: readonly Field[], names: readonly string[]):
+async function mergeWindow(snapshot: Snapshot, ids: IdArray, fields: readonly Field[], names: readonly string[]):
 Promise<{ batch: RowBatch, presence: Map<string, Uint8Array> }> {
   const idField = fields[0]!
   const idVector: Vector = { form: 'fixed', type: idField.type, length: ids.length, values: ids }

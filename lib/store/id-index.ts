@@ -276,7 +276,7 @@ export function serializeIndex(index: IdIndex): Uint8Array {
 /** The index in verified bytes. */
 export function parseIndex(bytes: Uint8Array): IdIndex {
   // copied: the arrays need aligned memory, and must not keep the whole tail alive
-  const memory = bytes.slice().buffer
+  const memory = new Uint8Array(bytes).buffer
   const [form, rows, length, base] = new Float64Array(memory, 0, 4) as unknown as [number, number, number, number]
   switch (FORMS[form]) {
     case 'runs': return { form: 'runs', rows, starts: new Float64Array(memory, 32, length), firstRows: new Uint32Array(memory, 32 + length * 8, length + 1) }

@@ -89,7 +89,8 @@ function identityOf({ dev, ino, size, mtimeNs }: BigIntStats): string {
 
 async function readFully(handle: FileHandle, path: string, offset: number, length: number): Promise<Uint8Array> {
   // not from the shared pool: the buffer starts aligned and its memory goes when the last view goes
-  const bytes = Buffer.allocUnsafeSlow(length)
+  // (and a plain Uint8Array: a Buffer's slice() is no copy)
+  const bytes = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer)
   let done = 0
   while (done < length) {
     const { bytesRead } = await handle.read(bytes, done, length - done, offset + done)

@@ -47,8 +47,8 @@ export function parseTail(bytes: Uint8Array, fileBytes: number, file: string): P
   const header = JSON.parse(view.toString('utf8', 4, at)) as TailHeader
   const take = (length: number): Uint8Array => bytes.subarray(at, at += length)
   const index = parseIndex(take(header.index))
-  const presence = new Map(header.presence.map(({ column, bytes: length }) => [column, take(length).slice()]))
-  const crcs = new Uint32Array(take(header.blocks * 4).slice().buffer)
+  const presence = new Map(header.presence.map(({ column, bytes: length }) => [column, new Uint8Array(take(length))]))
+  const crcs = new Uint32Array(new Uint8Array(take(header.blocks * 4)).buffer)
   const { fields, rowGroups, rows } = parseFooter(bytes.subarray(at), fileBytes, file)
   if (rows !== index.rows) throw new CacheCorruptionError({ file, reason: `${rows} rows in the footer, ${index.rows} in the index` })
   const firstRows = new Uint32Array(rowGroups.length + 1)

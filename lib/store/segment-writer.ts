@@ -20,6 +20,7 @@ export class SegmentWriter {
   readonly #store: TableStore
   readonly #since: number
   readonly #source: string | null
+  readonly #retype: ReadonlySet<string>
   #pending: RowBatch[] = []
   #pendingRows = 0
   #writer: PartWriter | undefined
@@ -28,10 +29,12 @@ export class SegmentWriter {
   #startedMs = 0
   #bytesWritten = 0
 
-  constructor(store: TableStore, { since, source = null }: { since: number, source?: string | null }) {
+  /** @param retype columns whose cached type gives way; read at each commit */
+  constructor(store: TableStore, { since, source = null, retype = new Set() }: { since: number, source?: string | null, retype?: ReadonlySet<string> }) {
     this.#store = store
     this.#since = since
     this.#source = source
+    this.#retype = retype
   }
 
   /** Bytes of committed parts. */
@@ -68,7 +71,7 @@ export class SegmentWriter {
     this.#reset()
     if (!writer) return undefined
     const part = await writer.finish({ since: this.#since })
-    const manifest = await this.#store.commit({ add: [part], source: this.#source })
+    const manifest = await this.#store.commit({ add: [part], source: this.#source, retype: [...this.#retype] })
     this.#bytesWritten += part.bytes
     return manifest
   }
@@ -112,7 +115,7 @@ export class SegmentWriter {
     if (this.#writer && group.schema.some((field, c) => outgrows(field, this.#writer?.fields[c]))) {
       const part = await this.#writer.finish({ since: this.#since })
       this.#writer = undefined
-      await this.#store.commit({ add: [part], source: this.#source })
+      await this.#store.commit({ add: [part], source: this.#source, retype: [...this.#retype] })
       this.#bytesWritten += part.bytes
     }
     this.#writer ??= this.#store.partWriter(group.schema)

@@ -1,10 +1,11 @@
 import type { Piece } from '../batch/combine.js'
-import type { Field } from '../batch/column-type.js'
+import { widenTypes, type ColumnType, type Field } from '../batch/column-type.js'
 import type { IdArray } from '../batch/ids.js'
 import { idAt } from '../batch/ids.js'
 import { CacheCorruptionError } from '../errors.js'
 import type { BlobStore } from './blob-store.js'
 import type { Manifest, PartEntry, Tombstone } from './catalog.js'
+import { isDotted } from './change.js'
 import { sha256Of } from './checksums.js'
 import { parseIndex, type IdIndex } from './id-index.js'
 import type { PartReader } from './part-reader.js'
@@ -45,18 +46,23 @@ export class Snapshot {
   readonly #tombstoneIds = new Map<number, IdIndex>()
   readonly #columns: ReadonlyMap<string, Field>
 
-  constructor({ manifest, folder, blobs, reader }: { manifest: Manifest, folder: string, blobs: BlobStore, reader: PartReader }) {
+  /** @param declared types the caller insists on; parts whose type cannot become that one do not count for the column */
+  constructor({ manifest, folder, blobs, reader, declared }: { manifest: Manifest, folder: string, blobs: BlobStore, reader: PartReader,
+    declared?: ReadonlyMap<string, ColumnType> | undefined }) {
     this.manifest = manifest
     this.#folder = folder
     this.#blobs = blobs
     this.#reader = reader
     this.#parts = [...manifest.parts].sort((a, b) => b.seq - a.seq)
-    this.#columns = new Map(manifest.columns.map(field => [field.name, field]))
+    this.#columns = new Map(manifest.columns.map(field => {
+      const type = declared?.get(field.name)
+      return [field.name, type ? { ...field, type } : field]
+    }))
   }
 
-  /** The table-wide type of a column, when it was ever cached. */
-  column(name: string): Field | undefined {
-    return this.#columns.get(name)
+  /** The table-wide types of the columns that were ever cached. */
+  get columns(): readonly Field[] {
+    return [...this.#columns.values()]
   }
 
   /** Leave a part out from now on. */
@@ -105,7 +111,7 @@ export class Snapshot {
     const groups = new Map<string, { columns: string[], candidates: Candidate<PartEntry>[] }>()
     for (const name of columns) {
       const holding = parts.flatMap(part => {
-        const column = part.columns.find(field => field.name === name)
+        const column = part.columns.find(field => field.name === name && this.#fits(field))
         const tombstones = column ? this.manifest.tombstones.filter(tombstone => hides(tombstone, part, name)) : []
         return column && !tombstones.some(tombstone => tombstone.ids === null) ? [{ part, tombstones, partial: column.partial === true }] : []
       })
@@ -129,6 +135,12 @@ export class Snapshot {
       groups.set(key, { columns: [name], candidates })
     }
     return [...groups.values()]
+  }
+
+  /** Whether a part's column can be read as the table's type of it. */
+  #fits(field: Field): boolean {
+    const column = this.#columns.get(field.name)
+    return column !== undefined && widenTypes(field, column, isDotted(field.name))?.type === column.type
   }
 
   /** The ids of a tombstone; undefined when its list is damaged. */

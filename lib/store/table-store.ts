@@ -1,31 +1,19 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Field } from '../batch/column-type.js'
+import type { ColumnType, Field } from '../batch/column-type.js'
 import { CacheConflictError, CacheCorruptionError, CacheUnusableError } from '../errors.js'
-import type { Codec } from '../parquet/codec.js'
 import type { Warning } from '../report.js'
-import type { BlobStore } from './blob-store.js'
-import type { Catalog, Change, Manifest, PartEntry, TableKey } from './catalog.js'
+import type { Change, Manifest, PartEntry, TableKey } from './catalog.js'
 import { applyChange, emptyManifest } from './change.js'
+import { compact } from './compaction.js'
+import { planCompaction } from './compaction-plan.js'
 import { collectGarbage } from './garbage.js'
-import type { PartReader } from './part-reader.js'
 import { PartWriter } from './part-writer.js'
 import { Snapshot } from './snapshot.js'
+import type { StoreSettings } from './store-settings.js'
 import { formatTableName } from './table-name.js'
 
 /** Commits are tried this often before a writer gives up against faster ones. */
 const MAX_COMMIT_ATTEMPTS = 200
-
-/** Settings every table of a cache shares. */
-export interface StoreSettings {
-  blobs: BlobStore
-  catalog: Catalog
-  reader: PartReader
-  codec: Codec
-  /** Size at which parts are split, in bytes. */
-  partBytes: number
-  /** How long files that left a table, and leftovers, stay on disk. */
-  graceMs: number
-}
 
 /**
  * One table of a cache: its snapshots, its commits, its damage. Holds no state that another process could make stale but the
@@ -35,6 +23,7 @@ export class TableStore {
   readonly key: TableKey
   readonly settings: StoreSettings
   #lastGarbageMs = 0
+  #folding: Promise<void> | undefined
 
   constructor(key: TableKey, settings: StoreSettings) {
     this.key = key
@@ -57,13 +46,33 @@ export class TableStore {
   }
 
   /** A view of the table that stays as it is. */
-  async snapshot(warn?: (warning: Warning) => void): Promise<Snapshot> {
-    return this.snapshotOf(await this.manifest(warn))
+  async snapshot(warn?: (warning: Warning) => void, declared?: ReadonlyMap<string, ColumnType>): Promise<Snapshot> {
+    return this.snapshotOf(await this.manifest(warn), declared)
   }
 
-  snapshotOf(manifest: Manifest): Snapshot {
+  snapshotOf(manifest: Manifest, declared?: ReadonlyMap<string, ColumnType>): Snapshot {
     const { blobs, reader } = this.settings
-    return new Snapshot({ manifest, folder: this.key.folder, blobs, reader })
+    return new Snapshot({ manifest, folder: this.key.folder, blobs, reader, declared })
+  }
+
+  /** Fold small segments when there are many, without keeping anybody waiting; the rest of the process may end meanwhile. */
+  foldLater(manifest: Manifest): void {
+    if (this.#folding || !planCompaction(manifest, this.settings.partBytes)) return
+    const fold = async (): Promise<void> => {
+      try {
+        const newest = await this.manifest()
+        const plan = planCompaction(newest, this.settings.partBytes)
+        if (plan) await compact(this, newest, plan)
+      } catch {
+        // whatever it was, nothing was changed, and the next commit tries again
+      }
+    }
+    this.#folding = fold().finally(() => { this.#folding = undefined })
+  }
+
+  /** Resolves when no folding is under way. */
+  async settled(): Promise<void> {
+    await this.#folding
   }
 
   /**

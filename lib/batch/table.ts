@@ -1,0 +1,90 @@
+import { InvalidArgumentError } from '../errors.js'
+import { newReport, type RunReport } from '../report.js'
+import type { Column } from './cells.js'
+import type { Field } from './column-type.js'
+import { unifyFields } from './combine.js'
+import { formatTable } from './format-table.js'
+import type { RowBatch } from './row-batch.js'
+import type { Row } from './row-factory.js'
+
+/**
+ * A whole result: batches under one schema, sorted by id. Columns and rows are made when they are asked for.
+ */
+export class Table<R extends object = Row> implements Iterable<R> {
+  readonly length: number
+  readonly schema: readonly Field[]
+  /** The columnar form it is kept in. */
+  readonly batches: readonly RowBatch<R>[]
+  readonly report: RunReport
+  readonly #columns = new Map<string, Column>()
+
+  /** @param columns the schema when there are no batches */
+  constructor(batches: readonly RowBatch<R>[], { report = newReport(), columns = [] }: { report?: RunReport, columns?: readonly Field[] } = {}) {
+    this.batches = batches
+    this.report = report
+    this.length = batches.reduce((sum, batch) => sum + batch.length, 0)
+    const first = batches[0]
+    this.schema = first
+      ? first.schema.map((field, c) => unifyFields(batches.map(batch => batch.schema[c]!), true) ?? field)
+      : columns
+  }
+
+  get columnNames(): string[] {
+    return this.schema.map(field => field.name)
+  }
+
+  /** One column over all rows: a typed array where numeric and without nulls, else an array. */
+  column(name: string): Column {
+    const known = this.#columns.get(name)
+    if (known) return known
+    if (!this.columnNames.includes(name)) {
+      throw new InvalidArgumentError({ argument: 'column', expected: `one of ${this.columnNames.join(', ')}`, found: name })
+    }
+    const column = joinColumns(this.batches.map(batch => batch.column(name)))
+    this.#columns.set(name, column)
+    return column
+  }
+
+  /** All rows as plain objects. */
+  toRows(): R[] {
+    const rows: R[] = []
+    for (const batch of this.batches) for (const row of batch.toRows()) rows.push(row)
+    return rows
+  }
+
+  * [Symbol.iterator](): Generator<R> {
+    for (const batch of this.batches) yield * batch.toRows()
+  }
+
+  /** Names, types, first and last rows, aligned. */
+  toString(): string {
+    return formatTable(this)
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return this.toString()
+  }
+}
+
+type NumberArray = Float64Array | Float32Array | Int32Array | BigInt64Array
+
+/** Batches' columns as one: typed while all are of one kind (int64 and doubles of integers become int64), else plain. */
+function joinColumns(columns: readonly Column[]): Column {
+  if (columns.length === 1) return columns[0]!
+  const length = columns.reduce((sum, column) => sum + column.length, 0)
+  const typed = columns.every(column => ArrayBuffer.isView(column))
+  const sameKind = typed && columns.every(column => column.constructor === columns[0]!.constructor)
+  const integers = typed && columns.every(column => column instanceof BigInt64Array || (column instanceof Float64Array && column.every(Number.isSafeInteger)))
+  let at = 0
+  if (sameKind || (integers && columns.length > 0)) {
+    const joined = sameKind ? new (columns[0]!.constructor as new (length: number) => NumberArray)(length) : new BigInt64Array(length)
+    for (const column of columns as readonly NumberArray[]) {
+      joined.set((joined instanceof BigInt64Array && !(column instanceof BigInt64Array) ? BigInt64Array.from(column, BigInt) : column) as never, at)
+      at += column.length
+    }
+    return joined
+  }
+  const joined = new Array<unknown>(length)
+  for (const column of columns) for (let i = 0; i < column.length; i++) joined[at++] = column[i]
+  return joined
+}

@@ -1,0 +1,129 @@
+import pRetry, { AbortError } from 'p-retry'
+import { idList, type IdArray } from '../batch/ids.js'
+import { RowBatch } from '../batch/row-batch.js'
+import type { FetchedBatch } from '../batch/window.js'
+import { BatchFailedError, ColumnNotFoundError, FetcherContractError, InvalidArgumentError, JSONParseError, MillraceError, SchemaConflictError } from '../errors.js'
+import type { Fetcher, FetchRequest } from '../source/fetcher.js'
+import type { RequestColumns } from './request-columns.js'
+import { RowCollector } from './row-collector.js'
+
+/** How batches are fetched; the same for all of a run. */
+export interface FetchSettings {
+  fetcher: Fetcher
+  table: string
+  columns: RequestColumns
+  idColumn: string
+  /** Further attempts after a fetch that failed. */
+  retries: number
+  /** Longest time one attempt may take, in ms; 0 = no limit. */
+  fetchTimeoutMs: number
+  /** All batches of the run, when planned. */
+  batchCount?: number | undefined
+}
+
+/** A batch's rows, or why there are none. Mistakes concern single rows. */
+export type FetchOutcome =
+  | { batch: FetchedBatch, mistakes: readonly MillraceError[], retries: number }
+  | { failed: unknown, retries: number }
+
+/** First pause before another attempt, in ms; doubled each time, with jitter. */
+const RETRY_PAUSE_MS = 100
+
+/**
+ * Fetch one batch: call the fetcher, consume whatever it answers with, sort the rows into columns. Never rejects for what a
+ * fetcher did; rejects with the abort reason when `signal` fires, at once, whatever the fetcher does then.
+ *
+ * @param ids ascending, each once
+ */
+export async function fetchBatch(settings: FetchSettings, ids: IdArray, index: number, signal: AbortSignal): Promise<FetchOutcome> {
+  let retries = 0
+  try {
+    const { batch, mistakes } = await pRetry(async attempt => {
+      retries = attempt - 1
+      try {
+        return await attemptFetch(settings, ids, index, signal)
+      } catch (error) {
+        if (signal.aborted || isMistake(error)) throw new AbortError(error instanceof Error ? error : new Error('fetch failed', { cause: error }))
+        throw error instanceof Error ? error : new Error(typeof error === 'string' ? error : 'the fetcher threw a value that is no error', { cause: error })
+      }
+    }, { retries: settings.retries, minTimeout: RETRY_PAUSE_MS, maxTimeout: 5000, randomize: true, signal })
+    return { batch, mistakes, retries }
+  } catch (error) {
+    signal.throwIfAborted()
+    return { failed: error, retries }
+  }
+}
+
+/** Asking again would give the same answer. */
+function isMistake(error: unknown): boolean {
+  return error instanceof FetcherContractError || error instanceof ColumnNotFoundError || error instanceof JSONParseError ||
+    error instanceof SchemaConflictError || error instanceof InvalidArgumentError
+}
+
+/** What a run throws as itself instead of as a failed fetch. */
+export function mistakeOf(error: unknown): MillraceError | undefined {
+  return error instanceof MillraceError && !(error instanceof BatchFailedError) && isMistake(error) ? error : undefined
+}
+
+async function attemptFetch({ fetcher, table, columns, idColumn, fetchTimeoutMs, batchCount }: FetchSettings, ids: IdArray,
+  index: number, signal: AbortSignal): Promise<{ batch: FetchedBatch, mistakes: readonly MillraceError[] }> {
+  const abort = new AbortController()
+  const stop = (): void => abort.abort(signal.reason)
+  const stopped = new Promise<never>((_, reject) => {
+    abort.signal.addEventListener('abort', () => reject(abort.signal.reason as Error), { once: true })
+  })
+  // nobody may be racing against it when it fires
+  stopped.catch(() => undefined)
+  signal.addEventListener('abort', stop, { once: true })
+  if (signal.aborted) stop()
+  const timer = fetchTimeoutMs > 0
+    ? setTimeout(() => abort.abort(new Error(`the fetcher gave no complete answer within ${fetchTimeoutMs} ms`)), fetchTimeoutMs) : undefined
+  try {
+    abort.signal.throwIfAborted()
+    const request: FetchRequest = { columns: columns.bases, paths: columns.paths.map(({ name }) => name),
+      plain: columns.plain.map(({ column }) => column), idColumn, signal: abort.signal,
+      batch: { index, ...(batchCount === undefined ? {} : { count: batchCount }) } }
+    const collector = new RowCollector({ ids, batch: index, idColumn,
+      names: [...new Set([...columns.bases, ...columns.paths.map(({ name }) => name)])] })
+    // a copy: what a fetcher does to its ids must not reach the run
+    const work = (async () => await fetcher(idList(ids), table, request))()
+    work.catch(() => undefined)
+    await consume(await Promise.race([work, stopped]), collector, stopped, index)
+    return { batch: collector.finish(), mistakes: collector.mistakes }
+  } finally {
+    clearTimeout(timer)
+    signal.removeEventListener('abort', stop)
+    // a fetch that ended by itself is told too: whatever it left running may stop
+    abort.abort(new Error('the fetch is over'))
+  }
+}
+
+async function consume(result: unknown, collector: RowCollector, stopped: Promise<never>, index: number): Promise<void> {
+  if (result instanceof RowBatch) {
+    collector.add(result)
+    return
+  }
+  if (typeof result !== 'object' || result === null) {
+    throw new FetcherContractError({ batch: index, reason: `it answered with ${result === null ? 'null' : `a ${typeof result}`} instead of rows` })
+  }
+  if (Symbol.asyncIterator in result) {
+    const iterator = (result as AsyncIterable<unknown>)[Symbol.asyncIterator]()
+    let ended = false
+    try {
+      for (;;) {
+        const next = iterator.next()
+        next.catch(() => undefined)
+        const { done, value } = await Promise.race([next, stopped])
+        if (done === true) break
+        collector.add(value)
+      }
+      ended = true
+    } finally {
+      // not awaited: an iterator that hangs would hang its own ending
+      if (!ended) void Promise.resolve(iterator.return?.()).catch(() => undefined)
+    }
+    return
+  }
+  if (!(Symbol.iterator in result)) throw new FetcherContractError({ batch: index, reason: 'it answered with an object that is no list of rows' })
+  for (const row of result as Iterable<unknown>) collector.add(row)
+}

@@ -1,0 +1,152 @@
+import { hasNulls, sliceVector, type Vector } from '../batch/vector.js'
+import { widenTypes, type ColumnType, type Field } from '../batch/column-type.js'
+import { concatBatches, convertVector, scatterVectors, type Piece } from '../batch/combine.js'
+import { lowerBound, type IdArray } from '../batch/ids.js'
+import { RowBatch } from '../batch/row-batch.js'
+import type { FetchedPiece, Window } from '../batch/window.js'
+import { SchemaConflictError } from '../errors.js'
+import type { Run } from '../run.js'
+import { isDotted } from '../store/change.js'
+
+/** A window, put together: what to cache, and what to deliver. */
+export interface MergedWindow {
+  /** The fetched rows, under the run's types; undefined when none came. */
+  fetched: RowBatch | undefined
+  /** All rows of the window, ids ascending; undefined when none is left. */
+  rows: RowBatch | undefined
+  /** Columns whose cached type gave way. */
+  retyped: readonly string[]
+}
+
+interface MergeOptions {
+  idColumn: string
+  /** The columns to deliver, in order, without the id. */
+  names: readonly string[]
+  /** Deliver ids the source does not have as rows of nulls. */
+  nullRows: boolean
+}
+
+/**
+ * Put hits and fetched rows of a window together, sorted by id. Types are widened through the run; a batch whose types
+ * cannot be widened fails with `SchemaConflictError` and leaves gaps, like any id that failed.
+ */
+export function mergeWindow(window: Window, { idColumn, names, nullRows }: MergeOptions): MergedWindow {
+  const { ids, run } = window
+  const retyped: string[] = []
+  const fetched = (window.fetched ?? []).flatMap(piece => acceptTypes(piece, run, names, retyped) ? goodRows(piece) : [])
+  const typeOf = (name: string): ColumnType => run.types.get(name)?.type ?? 'null'
+  const idField: Field = { name: idColumn, type: 'int64', nullable: false, ...(ids instanceof BigInt64Array ? { wide: true } : {}) }
+
+  let stored: RowBatch | undefined
+  if (fetched.length > 0) {
+    const schema = [idField, ...names.map((name): Field => ({ name, nullable: true, ...run.types.get(name) ?? { type: 'null' } }))]
+    const batches = fetched.map(({ batch, from, to }) => batch.slice(from, to).select([idColumn, ...names]))
+    stored = concatBatches(schema, batches)
+  }
+  const all = stored?.length === ids.length
+  if (all) return { fetched: stored, rows: stored, retyped }
+
+  const filled = new Uint8Array(ids.length)
+  const hits = window.hits ?? new Map<string, readonly Piece[]>()
+  const hitCount = window.hitCount ?? 0
+  if (hitCount === ids.length) filled.fill(1)
+  else for (const { vector, at } of hits.values().next().value ?? []) mark(filled, at, vector.length)
+  for (const { from, to, at } of fetched) mark(filled, at, to - from)
+  if (nullRows) for (const missing of window.missing ?? []) markMissing(filled, ids, missing)
+  const { kept, position } = compactPositions(filled)
+  if (kept === 0) return { fetched: stored, rows: undefined, retyped }
+
+  const outIds = kept === ids.length ? ids : ids.filter((_: unknown, i: number) => filled[i] === 1) as IdArray
+  const vectors: Vector[] = [{ form: 'fixed', type: 'int64', length: kept, values: outIds }]
+  const schema: Field[] = [idField]
+  for (const name of names) {
+    const type = typeOf(name)
+    const pieces: Piece[] = (hits.get(name) ?? []).map(({ vector, at }) => ({ vector: convertVector(vector, type), at: moved(at, vector.length, position) }))
+    const column = stored?.vector(name)
+    if (column) {
+      let row = 0
+      for (const { from, to, at } of fetched) {
+        pieces.push({ vector: sliceVector(column, row, row + to - from), at: moved(at, to - from, position) })
+        row += to - from
+      }
+    }
+    const vector = scatterVectors(type, kept, pieces)
+    vectors.push(vector)
+    schema.push({ name, ...run.types.get(name) ?? { type }, nullable: hasNulls(vector) })
+  }
+  return { fetched: stored, rows: new RowBatch(schema, vectors), retyped }
+}
+
+/** Widen the run's types by a fetched batch's; false when they conflict, and the batch is to be left out. */
+function acceptTypes({ batch }: FetchedPiece, run: Run, names: readonly string[], retyped: string[]): boolean {
+  const { rows, bad } = batch
+  if (!rows || bad.size >= rows.length) return false
+  for (const name of names) {
+    const seen = rows.schema.find(field => field.name === name)
+    if (!seen) return false
+    const known = run.types.get(name)
+    const widened = known ? widenTypes(known, seen, isDotted(name)) : seen
+    if (widened) {
+      const { type, wide, origin } = widened
+      run.types.set(name, { type, ...(wide ? { wide } : {}), ...(origin ? { origin } : {}) })
+      continue
+    }
+    if (run.mayRetype(name)) {
+      run.types.set(name, { type: seen.type, ...(seen.wide ? { wide: true } : {}), ...(seen.origin ? { origin: seen.origin } : {}) })
+      retyped.push(name)
+      continue
+    }
+    const error = new SchemaConflictError({ column: name, cached: known!.type, seen: seen.type })
+    run.mistake(error)
+    for (let row = 0; row < rows.length; row++) if (!bad.has(row)) bad.set(row, error)
+    return false
+  }
+  return true
+}
+
+interface GoodRows {
+  batch: RowBatch
+  from: number
+  to: number
+  at: number | Uint32Array
+}
+
+/** A piece without the rows that must not be delivered. */
+function goodRows({ batch: { rows, bad }, from, to, at }: FetchedPiece): GoodRows[] {
+  if (!rows) return []
+  if (bad.size === 0) return [{ batch: rows, from, to, at }]
+  const kept: number[] = []
+  for (let row = from; row < to; row++) if (!bad.has(row)) kept.push(row)
+  if (kept.length === 0) return []
+  const positions = Uint32Array.from(kept, row => typeof at === 'number' ? at + row - from : at[row - from]!)
+  return [{ batch: rows.gather(Uint32Array.from(kept)), from: 0, to: kept.length, at: positions }]
+}
+
+function mark(filled: Uint8Array, at: number | Uint32Array, count: number): void {
+  if (typeof at === 'number') filled.fill(1, at, at + count)
+  else for (let i = 0; i < count; i++) filled[at[i]!] = 1
+}
+
+function markMissing(filled: Uint8Array, ids: IdArray, missing: IdArray): void {
+  for (const id of missing) {
+    const at = lowerBound(ids, id)
+    // eslint-disable-next-line eqeqeq -- a bigint id and the same number are one id
+    if (at < ids.length && ids[at]! == id) filled[at] = 1
+  }
+}
+
+/** Where each filled position goes when the gaps close; undefined when there are none. */
+function compactPositions(filled: Uint8Array): { kept: number, position: Uint32Array | undefined } {
+  const position = new Uint32Array(filled.length)
+  let kept = 0
+  for (let i = 0; i < filled.length; i++) {
+    position[i] = kept
+    if (filled[i] === 1) kept++
+  }
+  return { kept, position: kept === filled.length ? undefined : position }
+}
+
+function moved(at: number | Uint32Array, count: number, position: Uint32Array | undefined): number | Uint32Array {
+  if (!position) return at
+  return typeof at === 'number' ? Uint32Array.from({ length: count }, (_, i) => position[at + i]!) : at.map(i => position[i]!)
+}

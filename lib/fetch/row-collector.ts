@@ -1,0 +1,230 @@
+import { concatVectors, convertVector, unifyFields } from '../batch/combine.js'
+import type { Field } from '../batch/column-type.js'
+import { idAt, idFromSource, lowerBound, type Id, type IdArray } from '../batch/ids.js'
+import { RowBatch } from '../batch/row-batch.js'
+import { gatherVector } from '../batch/vector.js'
+import type { FetchedBatch, RawColumn } from '../batch/window.js'
+import { cellsOf } from '../batch/cells.js'
+import { FetcherContractError, messageOf, type MillraceError } from '../errors.js'
+
+interface CollectorOptions {
+  /** What was asked for: ascending, each once. */
+  ids: IdArray
+  batch: number
+  idColumn: string
+  /** Column names to take from a row, all kinds. */
+  names: readonly string[]
+}
+
+/** Names that objects inherit: taken from a row only as its own properties. */
+const INHERITED = new Set(Object.getOwnPropertyNames(Object.prototype))
+
+/**
+ * Sorts a fetcher's answer into columns, whatever order it comes in. Values are copied out of each row when it arrives, so a
+ * fetcher may reuse its objects. Rows nobody asked for are dropped; equal repeats count once.
+ */
+export class RowCollector {
+  readonly #options: CollectorOptions
+  readonly #columns = new Map<string, unknown[]>()
+  readonly #seen: Uint8Array
+  readonly #bad = new Map<number, MillraceError>()
+  readonly #batches: RowBatch[] = []
+  readonly mistakes: MillraceError[] = []
+  #cursor = 0
+  #rows = 0
+
+  constructor(options: CollectorOptions) {
+    this.#options = options
+    this.#seen = new Uint8Array(options.ids.length)
+  }
+
+  /** Take one item of a fetcher's answer: a row, an array of rows, or a RowBatch. */
+  add(item: unknown): void {
+    if (item instanceof RowBatch) this.#batches.push(item as RowBatch)
+    else if (Array.isArray(item)) for (const row of item) this.#addRow(row)
+    else this.#addRow(item)
+  }
+
+  /** Everything that came, in the order of the ids. */
+  finish(): FetchedBatch {
+    const { ids, batch } = this.#options
+    if (this.#batches.length > 0 && this.#rows === 0 && this.mistakes.length === 0) {
+      const whole = this.#fromBatches()
+      if (whole) return whole
+    }
+    for (const rowBatch of this.#batches) this.#addBatchAsRows(rowBatch)
+    const found = positionsWhere(this.#seen, 1)
+    const all = found.length === ids.length
+    const raw = new Map<string, RawColumn>()
+    for (const [name, values] of this.#columns) raw.set(name, { values: all ? values : Array.from(found, position => values[position]) })
+    const bad = new Map<number, MillraceError>()
+    if (this.#bad.size > 0) found.forEach((position, row) => { if (this.#bad.has(position)) bad.set(row, this.#bad.get(position)!) })
+    return { index: batch, ids: all ? ids : pick(ids, found), raw, missing: all ? ids.subarray(0, 0) : pick(ids, positionsWhere(this.#seen, 0)), bad }
+  }
+
+  #addRow(row: unknown): void {
+    const { batch, idColumn, names } = this.#options
+    const number = this.#rows++
+    if (typeof row !== 'object' || row === null) {
+      this.#contract(`row ${number} is ${row === null ? 'null' : `a ${typeof row}`}, not an object`)
+      return
+    }
+    let position: number | undefined
+    try {
+      const own = (row as Record<string, unknown>)[idColumn]
+      const id = idFromSource(own)
+      if (id === undefined) {
+        this.#contract(`row ${number} has ${own === undefined ? `no ${idColumn}` : `${idColumn} ${describe(own)}, which is no id`}`)
+        return
+      }
+      position = this.#positionOf(id)
+      if (position === undefined) return
+      if (this.#seen[position] === 1) this.#compare(row as Record<string, unknown>, position)
+      else {
+        this.#seen[position] = 1
+        for (const name of names) {
+          const value = ownValue(row as Record<string, unknown>, name)
+          if (value !== undefined) this.#column(name)[position] = value
+        }
+      }
+    } catch (cause) {
+      const error = new FetcherContractError({ batch, reason: `row ${number} cannot be read: ${messageOf(cause)}`, cause })
+      this.mistakes.push(error)
+      if (position !== undefined) this.#bad.set(position, error)
+    }
+  }
+
+  /** A second row of an id: fine when equal, else that id fails. */
+  #compare(row: Record<string, unknown>, position: number): void {
+    const differing = this.#options.names.find(name => {
+      const value = ownValue(row, name)
+      return !sameValue(value, this.#columns.get(name)?.[position])
+    })
+    if (differing === undefined || this.#bad.has(position)) return
+    const error = new FetcherContractError({ batch: this.#options.batch,
+      reason: `two different rows of id ${idAt(this.#options.ids, position)} (column ${differing})` })
+    this.#bad.set(position, error)
+    this.mistakes.push(error)
+  }
+
+  #column(name: string): unknown[] {
+    let column = this.#columns.get(name)
+    if (!column) {
+      column = new Array<unknown>(this.#options.ids.length).fill(undefined)
+      this.#columns.set(name, column)
+    }
+    return column
+  }
+
+  /** Where an id stands among those asked for; most answers come in order. */
+  #positionOf(id: Id): number | undefined {
+    const { ids } = this.#options
+    // eslint-disable-next-line eqeqeq -- a bigint id and the same number are one id
+    if (ids[this.#cursor]! == id) return this.#cursor++
+    const at = lowerBound(ids, id)
+    // eslint-disable-next-line eqeqeq
+    if (at >= ids.length || ids[at]! != id) return undefined
+    this.#cursor = at + 1
+    return at
+  }
+
+  #contract(reason: string): void {
+    this.mistakes.push(new FetcherContractError({ batch: this.#options.batch, reason }))
+  }
+
+  /** RowBatches keep their vectors when together they hold each id once. */
+  #fromBatches(): FetchedBatch | undefined {
+    const { ids, batch, idColumn, names } = this.#options
+    const positions: Uint32Array[] = []
+    for (const rowBatch of this.#batches) {
+      const idVector = rowBatch.vector(idColumn)
+      if (!idVector) return undefined
+      const cells = cellsOf(idVector)
+      const taken = new Uint32Array(rowBatch.length)
+      for (let row = 0; row < rowBatch.length; row++) {
+        const id = idFromSource(cells[row])
+        const position = id === undefined ? undefined : this.#positionOf(id)
+        if (position === undefined || this.#seen[position] === 1) {
+          this.#seen.fill(0)
+          return undefined
+        }
+        this.#seen[position] = 1
+        taken[row] = position
+      }
+      positions.push(taken)
+    }
+    const fields = new Map<string, Field>()
+    for (const name of names) {
+      const held = this.#batches.flatMap(rowBatch => rowBatch.schema.find(field => field.name === name) ?? [])
+      if (held.length === 0) continue
+      const unified = held.length === this.#batches.length ? unifyFields(held, true) : undefined
+      if (!unified) {
+        this.#seen.fill(0)
+        return undefined
+      }
+      fields.set(name, unified)
+    }
+    const found = positionsWhere(this.#seen, 1)
+    const order = rowOrder(positions, this.#seen)
+    const raw = new Map<string, RawColumn>()
+    for (const [name, field] of fields) {
+      const vector = concatVectors(field.type, this.#batches.map(rowBatch => convertVector(rowBatch.vector(name)!, field.type)))
+      raw.set(name, { field, vector: order ? gatherVector(vector, order) : vector })
+    }
+    const all = found.length === ids.length
+    return { index: batch, ids: all ? ids : pick(ids, found), raw, bad: this.#bad,
+      missing: all ? ids.subarray(0, 0) : pick(ids, positionsWhere(this.#seen, 0)) }
+  }
+
+  /** The slow way, for batches with rows nobody asked for, repeats, or mixed with plain rows. */
+  #addBatchAsRows(rowBatch: RowBatch): void {
+    for (const row of rowBatch.toRows()) this.#addRow(row)
+  }
+}
+
+/** Which row of the concatenated batches belongs to each found id; undefined when they are in order already. */
+function rowOrder(positions: readonly Uint32Array[], seen: Uint8Array): Uint32Array | undefined {
+  const rowAt = new Int32Array(seen.length).fill(-1)
+  let row = 0
+  let last = -1
+  let ordered = true
+  for (const taken of positions) {
+    for (const position of taken) {
+      if (position < last) ordered = false
+      last = position
+      rowAt[position] = row++
+    }
+  }
+  return ordered ? undefined : Uint32Array.from(rowAt.filter(at => at >= 0))
+}
+
+function ownValue(row: Record<string, unknown>, name: string): unknown {
+  if (INHERITED.has(name) && !Object.hasOwn(row, name)) return undefined
+  return row[name]
+}
+
+function sameValue(a: unknown, b: unknown): boolean {
+  if (Object.is(a, b) || (a ?? null) === (b ?? null)) return true
+  return typeof a === 'object' && typeof b === 'object' && JSON.stringify(a, stable) === JSON.stringify(b, stable)
+}
+
+function stable(_key: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? `${value}n` : value
+}
+
+function positionsWhere(marks: Uint8Array, mark: number): Uint32Array {
+  const positions = new Uint32Array(marks.length)
+  let count = 0
+  for (let i = 0; i < marks.length; i++) if (marks[i] === mark) positions[count++] = i
+  return positions.subarray(0, count)
+}
+
+function pick(ids: IdArray, positions: Uint32Array): IdArray {
+  const picked = ids instanceof Float64Array ? new Float64Array(positions.length) : new BigInt64Array(positions.length)
+  for (let i = 0; i < positions.length; i++) picked[i] = ids[positions[i]!]!
+  return picked
+}
+
+function describe(value: unknown): string {
+  return typeof value === 'string' ? JSON.stringify(value) : typeof value === 'object' && value !== null ? 'an object' : String(value)
+}

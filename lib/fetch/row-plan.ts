@@ -1,0 +1,74 @@
+import { idsAt } from './fetched-pieces.js'
+import { batchSizeFor } from './miss-queue.js'
+import type { IdSet } from '../batch/id-set.js'
+import type { IdArray } from '../batch/ids.js'
+import type { Run } from '../run.js'
+import { DamagedPartError, type Cover, type Snapshot } from '../store/snapshot.js'
+import { warningOf, type TableStore } from '../store/table-store.js'
+
+/** What a request will do, decided before anything is fetched or decoded. */
+export interface RowPlan {
+  readonly run: Run
+  readonly ids: IdSet
+  readonly hits: number
+  readonly misses: number
+  readonly batchSize: number
+  readonly batches: number
+  /** The view of the table it was made on; undefined without a usable cache. */
+  readonly snapshot: Snapshot | undefined
+  /** Window positions of the misses, by window; undefined = all of them. */
+  missesOf(window: number): Uint32Array | undefined
+  /** Every miss, ascending. */
+  missIds(): Generator<IdArray>
+}
+
+/** Find the misses of every window. Memory: 4 bytes per miss in windows that have hits as well. */
+export async function planRows({ ids, columns, snapshot, store, run, batchSize, refresh = false }: {
+  ids: IdSet, columns: readonly string[], snapshot: Snapshot | undefined, store: TableStore | undefined, run: Run,
+  batchSize?: number | undefined, refresh?: boolean | undefined
+}): Promise<RowPlan> {
+  const misses: (Uint32Array | undefined)[] = []
+  let missCount = 0
+  let window = 0
+  for (const windowIds of ids.windows()) {
+    const cover = snapshot && store && !refresh ? await coverSafely(snapshot, store, windowIds, columns, run) : undefined
+    const missed = cover ? cover.misses.length : windowIds.length
+    misses[window++] = cover && missed < windowIds.length ? cover.misses : undefined
+    missCount += missed
+  }
+  const size = batchSize ?? batchSizeFor(missCount)
+  run.report.hits = ids.size - missCount
+  run.report.misses = missCount
+  const batches = Math.ceil(missCount / size)
+  run.total = { misses: missCount, batches, hits: ids.size - missCount }
+  return {
+    run, ids, hits: ids.size - missCount, misses: missCount, batchSize: size, batches, snapshot,
+    missesOf: at => misses[at],
+    * missIds() {
+      let at = 0
+      for (const windowIds of ids.windows()) {
+        const positions = misses[at++]
+        if (positions?.length !== 0) yield positions ? idsAt(windowIds, positions) : windowIds
+      }
+    }
+  }
+}
+
+/**
+ * A window's cover; damaged parts are dropped on the way, and a cache that cannot be read is no cover at all.
+ */
+export async function coverSafely(snapshot: Snapshot, store: TableStore, ids: IdArray, columns: readonly string[], run: Run): Promise<Cover | undefined> {
+  for (;;) {
+    try {
+      return await snapshot.cover(ids, columns)
+    } catch (error) {
+      if (error instanceof DamagedPartError) {
+        snapshot.exclude(error.part)
+        for (const warning of await store.dropDamaged(error.part, error.corruption)) run.trouble(warning, error.corruption)
+      } else {
+        run.trouble(warningOf('CACHE_READ_FAILED', error), error)
+        return undefined
+      }
+    }
+  }
+}

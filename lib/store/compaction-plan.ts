@@ -1,0 +1,54 @@
+import type { Manifest, PartEntry } from './catalog.js'
+import { rangesOverlap } from './manifest.js'
+
+/** More small segments than this are folded after a commit. */
+export const MAX_SEGMENTS = 8
+
+/** Parts that a compaction replaces by new ones. */
+export interface CompactionPlan {
+  parts: readonly PartEntry[]
+  /** Tombstones, by seq, that nothing needs any more once the plan is done. */
+  tombstones: readonly number[]
+}
+
+/**
+ * Which parts to fold, or undefined when reads are fine as they are. Tiered: the newest small segments, as long as each next
+ * one is not much larger than all taken so far, so that a row is rewritten a logarithmic number of times.
+ *
+ * @param all fold everything that is not already the best layout
+ */
+export function planCompaction(manifest: Manifest, partBytes: number, all = false): CompactionPlan | undefined {
+  const { parts, tombstones } = manifest
+  const isBase = (part: PartEntry): boolean => part.bytes >= partBytes / 2 && part.bytes <= partBytes * 1.5 &&
+    parts.every(other => other === part || !rangesOverlap(part, other)) && !hidden(part)
+  const hidden = (part: PartEntry): boolean => tombstones.some(tombstone => part.since < tombstone.seq)
+  const small = parts.filter(part => !isBase(part)).sort((a, b) => b.seq - a.seq)
+  if (all) {
+    const worthwhile = small.length > 1 || tombstones.length > 0 || small.some(part => part.bytes > partBytes * 1.5)
+    return worthwhile ? { parts: small, tombstones: tombstones.map(({ seq }) => seq) } : undefined
+  }
+  if (small.length <= MAX_SEGMENTS) return undefined
+  let bytes = 0
+  const taken = new Set<PartEntry>()
+  for (const part of small) {
+    if (taken.size > MAX_SEGMENTS / 2 && part.bytes > 2 * bytes) break
+    taken.add(part)
+    bytes += part.bytes
+  }
+  return { parts: closeOver(parts, taken), tombstones: [] }
+}
+
+/**
+ * The output counts as new as its newest input, so a part between two inputs that overlaps the older one would wrongly lose
+ * against it: such parts join.
+ */
+function closeOver(parts: readonly PartEntry[], taken: Set<PartEntry>): PartEntry[] {
+  for (let grew = true; grew;) {
+    const newest = Math.max(...[...taken].map(part => part.seq))
+    const joining = parts.filter(part => !taken.has(part) && part.seq < newest &&
+      [...taken].some(other => other.seq < part.seq && rangesOverlap(other, part)))
+    grew = joining.length > 0
+    joining.forEach(part => taken.add(part))
+  }
+  return [...taken]
+}

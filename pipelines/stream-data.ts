@@ -1,0 +1,110 @@
+import { addAbortSignal, pipeline, Readable, type Transform } from 'node:stream'
+import type { RowBatch } from '../lib/batch/row-batch.js'
+import type { Row } from '../lib/batch/row-factory.js'
+import { reporterFor } from '../lib/progress/reporter.js'
+import type { RunReport } from '../lib/report.js'
+import { batchFetcher } from '../streams/batch-fetcher.js'
+import { cacheSplitter } from '../streams/cache-splitter.js'
+import { idPartitioner } from '../streams/id-partitioner.js'
+import { jsonFlattener } from '../streams/json-flattener.js'
+import { parquetSink } from '../streams/parquet-sink.js'
+import { progressMeter } from '../streams/progress-meter.js'
+import { checkRequest, closed, noInput, planRequest, type CheckedRequest, type DataRequest, type RowOf } from './request.js'
+
+/**
+ * A request's rows as a stream of batches, sorted by id. Nothing happens before it is read; a reader that stops reading
+ * stops the fetching, and one that leaves (`break`, `destroy`) releases everything.
+ */
+export class DataStream<R extends object = Row> extends Readable {
+  readonly #checked: CheckedRequest
+  readonly #abort = new AbortController()
+  #pump: Promise<void> | undefined
+  #resume: (() => void) | undefined
+  #report: RunReport | undefined
+
+  constructor(checked: CheckedRequest) {
+    super({ objectMode: true, highWaterMark: 1 })
+    this.#checked = checked
+    if (checked.request.signal) addAbortSignal(checked.request.signal, this)
+  }
+
+  /** What the run did so far; undefined before it was planned. */
+  get report(): RunReport | undefined {
+    return this.#report
+  }
+
+  override _read(): void {
+    this.#pump ??= this.#run()
+    this.#resume?.()
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.#abort.abort(error ?? new Error('the stream was closed early'))
+    this.#resume?.()
+    if (this.#pump) void this.#pump.then(() => callback(error))
+    else callback(error)
+  }
+
+  override [Symbol.asyncIterator](): NodeJS.AsyncIterator<RowBatch<R>> {
+    return super[Symbol.asyncIterator]() as NodeJS.AsyncIterator<RowBatch<R>>
+  }
+
+  /** Never rejects: whatever happens ends the stream or destroys it. */
+  async #run(): Promise<void> {
+    let stages: readonly Transform[] = []
+    try {
+      const planning = planRequest(this.#checked)
+      planning.catch(() => undefined)
+      const { plan, storing } = await Promise.race([planning, this.#aborted()])
+      this.#report = plan.run.report
+      stages = stagesOf(this.#checked, { plan, storing })
+      // the last stage hands on the first error of any
+      const last = pipeline([noInput(), ...stages], () => undefined) as Transform
+      addAbortSignal(this.#abort.signal, last)
+      for await (const batch of last) {
+        if (this.destroyed) break
+        const resumed = new Promise<void>(resolve => { this.#resume = resolve })
+        if (!this.push(batch) && !this.destroyed) await resumed
+      }
+      if (!this.destroyed) this.push(null)
+    } catch (error) {
+      if (!this.destroyed) this.destroy(error as Error)
+    } finally {
+      await Promise.all(stages.map(closed))
+    }
+  }
+
+  #aborted(): Promise<never> {
+    const { signal } = this.#abort
+    return new Promise((_, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
+    })
+  }
+}
+
+function stagesOf({ request, idColumn }: CheckedRequest, { plan, storing }: Awaited<ReturnType<typeof planRequest>>): Transform[] {
+  const { table, columns, fetcher, cache, cacheDir, namespace } = request
+  const reference = { table, cache, cacheDir, namespace, idColumn }
+  const reporter = reporterFor(request.progress, request.onProgress, table)
+  return [
+    idPartitioner({ table, plan }),
+    cacheSplitter({ ...reference, columns, plan }),
+    batchFetcher({ fetcher, table, columns, idColumn, plan, concurrency: request.concurrency, retries: request.retries,
+      fetchTimeoutMs: request.fetchTimeoutMs, kind: `${cache?.store.dir ?? cacheDir ?? ''}|${namespace ?? ''}` }),
+    jsonFlattener({ columns, idColumn, columnTypes: request.columnTypes }),
+    ...(reporter ? [progressMeter({ reporter, run: plan.run })] : []),
+    parquetSink({ ...reference, columns, forward: true, onMissing: request.onMissing, cacheErrors: request.cacheErrors,
+      source: fetcher.identity, store: storing })
+  ]
+}
+
+/**
+ * Rows for ids and columns, from the cache where it has them and from the fetcher where it does not, as batches sorted by
+ * id. Memory does not grow with the request, but for at most 12 bytes per id.
+ *
+ * @throws {InvalidArgumentError} at once, for anything but the ids
+ */
+export function streamData<R extends object = never, const C extends readonly string[] = readonly string[]>(
+  request: DataRequest & { columns: C }): DataStream<[R] extends [never] ? RowOf<C> : R> {
+  return new DataStream(checkRequest(request))
+}

@@ -1,0 +1,87 @@
+import type { Transform } from 'node:stream'
+import { RowBatch } from '../lib/batch/row-batch.js'
+import type { Window } from '../lib/batch/window.js'
+import { checkChoice } from '../lib/fetch/options.js'
+import { mergeWindow } from '../lib/fetch/merge-window.js'
+import { requestColumns } from '../lib/fetch/request-columns.js'
+import { Run } from '../lib/run.js'
+import { tableOf, type CacheReference } from '../lib/store/cache-reference.js'
+import { RunCommitter } from '../lib/store/run-committer.js'
+import { stage } from './stage.js'
+
+/** Options of `parquetSink`. */
+export interface ParquetSinkOptions extends CacheReference {
+  /** Columns to deliver, in order; what the windows hold when not given. */
+  columns?: readonly string[] | undefined
+  /** Pass the merged rows on as RowBatches instead of consuming them (default false). */
+  forward?: boolean | undefined
+  /** What to do about ids the source does not have (default 'error', at the end). */
+  onMissing?: 'error' | 'skip' | 'null' | undefined
+  /** `'throw'`: trouble with the cache fails the run (default 'warn'). */
+  cacheErrors?: 'warn' | 'throw' | undefined
+  /** The source's identity, kept with the table. */
+  source?: string | undefined
+  /** False delivers without writing to the cache (a cache that cannot be used). */
+  store?: boolean | undefined
+}
+
+/**
+ * Window → RowBatch (with `forward`), or the end of the pipeline. Caches fetched rows as it goes, merges hits and fetched rows
+ * in id order, and at the end, after everything good was committed and taken, throws what went wrong on the way.
+ *
+ * Also takes RowBatches (the id column first) and caches their rows.
+ */
+export function parquetSink({ columns, forward = false, onMissing = 'error', cacheErrors = 'warn', source, store: storing = true,
+  ...reference }: ParquetSinkOptions): Transform {
+  checkChoice('onMissing', onMissing, ['error', 'skip', 'null'])
+  checkChoice('cacheErrors', cacheErrors, ['warn', 'throw'])
+  const store = tableOf(reference)
+  const idColumn = reference.idColumn ?? 'id'
+  const requested = columns && requestColumns(columns, idColumn).names
+
+  const sink = stage<Window | RowBatch, RowBatch>('parquet-sink', async function * (input) {
+    let run: Run | undefined
+    let committer: RunCommitter | undefined
+    let ended = false
+    const begin = (of: Run): RunCommitter => {
+      run = of
+      if (cacheErrors === 'throw') run.strict = true
+      run.settled ??= 0
+      return new RunCommitter(storing ? store : undefined, run, source)
+    }
+    try {
+      for await (const item of input) {
+        committer ??= begin(item instanceof RowBatch ? new Run(store.name) : item.run)
+        if (item instanceof RowBatch) {
+          await committer.addAnyOrder(item)
+          committer.run.report.rows += item.length
+          if (forward) yield item
+          continue
+        }
+        const names = requested ?? namesOf(item)
+        const misses = item.misses?.length ?? item.ids.length
+        const { fetched, rows, retyped } = mergeWindow(item, { idColumn, names, nullRows: onMissing === 'null' })
+        if (fetched) await committer.add(fetched, retyped)
+        item.run.report.rows += rows?.length ?? 0
+        if (forward && rows) yield rows
+        item.run.settle(misses)
+      }
+      ended = true
+      await committer?.commit()
+    } finally {
+      // closed early: what was fetched and merged so far is good, and kept
+      if (!ended) await committer?.rescue()
+      run?.end()
+    }
+    const error = run?.error(onMissing)
+    if (error) throw error
+  })
+  // a sink ends by itself: nobody reads it
+  return forward ? sink : sink.resume()
+}
+
+/** The columns a window brings, from whichever of its rows tell. */
+function namesOf({ hits, fetched }: Window): readonly string[] {
+  const rows = fetched?.find(({ batch }) => batch.rows)?.batch.rows
+  return rows ? rows.columnNames.slice(1) : [...hits?.keys() ?? []]
+}
