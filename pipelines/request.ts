@@ -2,15 +2,14 @@ import { finished, Readable, type Transform } from 'node:stream'
 import { checkColumnTypes, type ColumnType } from '../lib/batch/column-type.js'
 import { collectIds, type IdsInput } from '../lib/batch/id-set.js'
 import type { Row } from '../lib/batch/row-factory.js'
-import { InvalidArgumentError } from '../lib/errors.js'
+import { InvalidArgumentError, SourceMismatchError } from '../lib/errors.js'
 import { checkChoice, checkCount, checkFetcher } from '../lib/fetch/options.js'
 import { requestColumns, type RequestColumns } from '../lib/fetch/request-columns.js'
 import { planRows, type RowPlan } from '../lib/fetch/row-plan.js'
 import { Run, type ProgressEvent, type ProgressReporter } from '../lib/run.js'
 import type { Fetcher } from '../lib/source/fetcher.js'
-import { tableOf, type CacheReference } from '../lib/store/cache-reference.js'
+import { cacheOf, tableOf, type CacheReference } from '../lib/store/cache-reference.js'
 import { checkSource } from '../lib/store/change.js'
-import { SourceMismatchError } from '../lib/errors.js'
 import type { Snapshot } from '../lib/store/snapshot.js'
 import { warningOf, type TableStore } from '../lib/store/table-store.js'
 
@@ -95,7 +94,7 @@ export async function planRequest({ request, columns, idColumn, store, types }: 
   let snapshot: Snapshot | undefined
   let storing = true
   try {
-    if (run.strict) await request.cache?.store.checkWritable()
+    if (run.strict) await cacheOf(request).checkWritable()
     snapshot = await store.snapshot(warning => run.warn(warning), types)
     checkSource(snapshot.manifest, request.fetcher?.identity)
     run.adopt({ version: snapshot.manifest.version, columns: snapshot.columns })

@@ -21,15 +21,19 @@ export interface CacheReference {
  *
  * @throws {InvalidArgumentError} no table name, or no cache
  */
-export function tableOf({ table, cache, cacheDir, namespace, idColumn }: CacheReference): TableStore {
-  if (cache !== undefined && !(cache.store instanceof CacheStore)) {
-    throw new InvalidArgumentError({ argument: 'cache', expected: 'a cache from openCache()' })
-  }
+export function tableOf({ table, namespace, idColumn, ...reference }: CacheReference): TableStore {
   if (idColumn !== undefined && (typeof idColumn !== 'string' || idColumn === '' || idColumn === '__proto__')) {
     throw new InvalidArgumentError({ argument: 'idColumn', expected: 'a column name', found: String(idColumn) })
   }
   if (namespace !== undefined && typeof namespace !== 'string') {
     throw new InvalidArgumentError({ argument: 'namespace', expected: 'text', found: typeof namespace })
   }
-  return (cache?.store ?? sharedCache(cacheDir)).table(table, { namespace, idColumn })
+  return cacheOf(reference).table(table, { namespace, idColumn })
+}
+
+/** The cache a reference means. Touches no disk. */
+export function cacheOf({ cache, cacheDir }: Pick<CacheReference, 'cache' | 'cacheDir'>): CacheStore {
+  if (cache === undefined) return sharedCache(cacheDir)
+  if (!(cache.store instanceof CacheStore)) throw new InvalidArgumentError({ argument: 'cache', expected: 'a cache from openCache()' })
+  return cache.store
 }

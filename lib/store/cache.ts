@@ -1,5 +1,5 @@
 import { constants } from 'node:fs'
-import { access, chmod, mkdir, stat } from 'node:fs/promises'
+import { access, mkdir, stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { CacheUnusableError, InvalidArgumentError, messageOf } from '../errors.js'
@@ -83,19 +83,33 @@ export class CacheStore {
   }
 
   /**
-   * Find out whether the folder can hold a cache at all, and create it.
+   * See to it that the folder exists and can be read; one that cannot be written serves hits.
    *
-   * @throws {CacheUnusableError} it cannot be created, is no folder, belongs to others, or cannot be written
+   * @throws {CacheUnusableError} it cannot be created or read, or is no folder
+   */
+  async prepare(): Promise<void> {
+    await this.#check(constants.R_OK | constants.X_OK)
+  }
+
+  /**
+   * As `prepare`, and that commits can be written.
+   *
+   * @throws {CacheUnusableError}
    */
   async checkWritable(): Promise<void> {
-    const unusable = (reason: string, cause?: unknown): CacheUnusableError =>
-      new CacheUnusableError({ file: this.dir, reason, cause, ...(errnoOf(cause) ? { errno: errnoOf(cause)! } : {}) })
+    await this.#check(constants.R_OK | constants.W_OK | constants.X_OK)
+  }
+
+  async #check(mode: number): Promise<void> {
+    const unusable = (reason: string, cause?: unknown): CacheUnusableError => {
+      const errno = errnoOf(cause)
+      return new CacheUnusableError({ file: this.dir, reason, cause, ...(errno ? { errno } : {}) })
+    }
     try {
       await mkdir(this.dir, { recursive: true, mode: 0o700 })
       const stats = await stat(this.dir)
       if (!stats.isDirectory()) throw unusable('is not a folder')
-      if ((stats.mode & 0o022) !== 0 && stats.uid === process.getuid?.()) await chmod(this.dir, 0o700)
-      await access(this.dir, constants.R_OK | constants.W_OK | constants.X_OK)
+      await access(this.dir, mode)
     } catch (cause) {
       if (cause instanceof CacheUnusableError) throw cause
       throw unusable(`cannot be used as a cache folder: ${messageOf(cause)}`, cause)
@@ -104,6 +118,7 @@ export class CacheStore {
 
   /** Close what is open. The object stays usable: files are opened again on demand. */
   async close(): Promise<void> {
+    await Promise.all([...this.#tables.values()].map(table => table.settled()))
     await this.settings.blobs.close()
   }
 

@@ -40,6 +40,8 @@ export interface Tombstone {
   ids: { name: string, bytes: number, sha256: string, count: number } | null
   /** The columns, or null for all of them. */
   columns: readonly string[] | null
+  /** Hides only parts whose oldest row was committed before, ms since 1970. */
+  beforeMs?: number
 }
 
 /** The truth about one table: which parts form it now. */

@@ -74,6 +74,8 @@ export function applyChange(manifest: Manifest, change: Change, version: number,
   if (change.removeAll && removing.length < remove.length) return undefined
   // rows whose fetch began before an invalidation that nobody remembers any more must not come back
   const added = add.filter(part => part.since >= manifest.floor)
+  // an exchange whose new half cannot join must not lose its old half
+  if (change.removeAll && added.length < add.length) return undefined
   const changes = added.length + removing.length + tombstones.length + dropTombstones.length + forget.length
   if (changes === 0) return undefined
   const gone = new Set(removing)

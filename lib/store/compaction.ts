@@ -40,7 +40,7 @@ export async function compact(store: CompactionTarget, manifest: Manifest, plan:
   try {
     for (const window of ids.windows(WINDOW_ROWS)) {
       signal?.throwIfAborted()
-      const { batch, presence } = await mergeWindow(snapshot, window, fields, names)
+      const { batch, presence } = await readWindow(snapshot, window, fields)
       if (batch.length === 0) continue
       const needs = batch.schema.some((field, c) => field.nullable && writer?.fields[c]?.nullable === false)
       if (writer && (writer.bytes >= partBytes * 0.9 || needs)) {
@@ -73,7 +73,8 @@ function everywhere(parts: readonly PartEntry[], name: string): boolean {
   return parts.every(part => part.columns.some(column => column.name === name && !column.partial))
 }
 
-async function * idsOf(store: CompactionTarget, parts: readonly PartEntry[], request: object): AsyncGenerator<IdArray> {
+/** The ids of some parts, in arrays, repeats included. */
+export async function * idsOf(store: Pick<CompactionTarget, 'settings' | 'key'>, parts: readonly PartEntry[], request: object): AsyncGenerator<IdArray> {
   for (const part of parts) {
     const { index } = await store.settings.reader.tail(store.key.folder, part, request)
     yield * indexWindows(index, WINDOW_ROWS)
@@ -81,17 +82,21 @@ async function * idsOf(store: CompactionTarget, parts: readonly PartEntry[], req
 }
 
 /** All columns any input holds, in the table's order, the id first. */
-function mergedFields(store: CompactionTarget, manifest: Manifest, parts: readonly PartEntry[]): Field[] {
+export function mergedFields(store: Pick<CompactionTarget, 'key'>, manifest: Manifest, parts: readonly PartEntry[]): Field[] {
   const held = new Set(parts.flatMap(part => part.columns.map(column => column.name)))
   const id = parts[0]!.columns[0]!
   const others = manifest.columns.filter(field => held.has(field.name) && field.name !== store.key.idColumn)
   return [{ name: id.name, type: id.type, nullable: false }, ...others]
 }
 
-/** One window's rows with every column some input holds for them; what none holds is absent, and marked so. */
-async function mergeWindow(snapshot: Snapshot, ids: IdArray, fields: readonly Field[], names: readonly string[]):
+/**
+ * One window's rows with every column some input holds for them; what none holds is null, and marked absent.
+ * Ids that no column of `fields` is held for are left out.
+ */
+export async function readWindow(snapshot: Snapshot, ids: IdArray, fields: readonly Field[]):
 Promise<{ batch: RowBatch, presence: Map<string, Uint8Array> }> {
   const idField = fields[0]!
+  const names = fields.slice(1).map(field => field.name)
   const idVector: Vector = { form: 'fixed', type: idField.type, length: ids.length, values: ids }
   const presence = new Map<string, Uint8Array>()
   const anywhere = new Uint8Array(ids.length)

@@ -168,8 +168,8 @@ export class Snapshot {
 }
 
 /** Whether a tombstone hides a part's values of a column. */
-export function hides(tombstone: Tombstone, part: Pick<PartEntry, 'since'>, column: string): boolean {
-  return part.since < tombstone.seq && (tombstone.columns === null || tombstone.columns.includes(column))
+export function hides(tombstone: Tombstone, part: Pick<PartEntry, 'since' | 'createdMs'>, column: string): boolean {
+  return part.since < tombstone.seq && (tombstone.beforeMs === undefined || part.createdMs < tombstone.beforeMs) && (tombstone.columns === null || tombstone.columns.includes(column))
 }
 
 /**

@@ -95,6 +95,12 @@ export class TableStore {
     throw new CacheConflictError({ table: this.name })
   }
 
+  /** Commit the newest readable manifest again, above damaged ones. */
+  async touch(): Promise<void> {
+    const { latest, manifest } = await this.#state()
+    await this.settings.catalog.commit(this.key, latest, { ...manifest, version: latest + 1 })
+  }
+
   /** A writer of one part with these fields, the id first. */
   partWriter(fields: readonly Field[], partial?: readonly string[]): PartWriter {
     const { blobs, codec } = this.settings
