@@ -119,7 +119,7 @@ describe('postgresSource under faults', function () {
       }, { port: proxy.port })
     })
 
-    it('rejects when the server falls silent in the middle of an answer, before it, and while pinning the session', async () => {
+    it('rejects when the server falls silent in the middle of an answer', async () => {
       await withPool(async (pool, source) => {
         const batches = source.query(MANY)[Symbol.asyncIterator]()
         await batches.next()
@@ -135,6 +135,16 @@ describe('postgresSource under faults', function () {
         expect(await source.execute('SELECT 1')).to.equal(1)
         proxy.stall()
         expect((await errorOf(source.execute('SELECT 1'))).message).to.contain('no answer from the server for 200 ms')
+        expect(pool.totalCount).to.equal(0)
+      }, { port: proxy.port, timeoutMs: 200 })
+    })
+
+    it('rejects when the server falls silent before the session is pinned', async () => {
+      await withPool(async (pool, source) => {
+        const held = await pool.connect()
+        held.release()
+        proxy.stall()
+        expect((await errorOf(drain(source.query('SELECT 1 AS one')))).message).to.contain('no answer from the server for 200 ms')
         expect(pool.totalCount).to.equal(0)
       }, { port: proxy.port, timeoutMs: 200 })
     })
