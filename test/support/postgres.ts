@@ -67,7 +67,7 @@ async function startLocal(bin: string): Promise<TestPostgres> {
   try {
     execFileSync(join(bin, 'initdb'), ['-D', join(dir, 'data'), '-A', 'trust', '-U', 'postgres', '-N', '-E', 'UTF8', '--locale=C'], { ...as, cwd: dir, stdio: 'pipe' })
   } catch (error) {
-    rmSync(dir, { recursive: true, force: true })
+    rmSync(dir, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 })
     throw error
   }
   const settings = ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off', 'listen_addresses=127.0.0.1', `port=${port}`,
@@ -82,7 +82,7 @@ async function startLocal(bin: string): Promise<TestPostgres> {
     stopNow()
     const cell = new Int32Array(new SharedArrayBuffer(4))
     for (let i = 0; i < 150 && existsSync(join(dir, 'data', 'postmaster.pid')); i++) Atomics.wait(cell, 0, 0, 20)
-    rmSync(dir, { recursive: true, force: true })
+    rmSync(dir, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 })
   }
   process.once('exit', removeNow)
   const url = `postgres://postgres@127.0.0.1:${port}/postgres`
@@ -95,7 +95,7 @@ async function startLocal(bin: string): Promise<TestPostgres> {
       const exited = new Promise(resolve => server.exitCode === null ? server.once('exit', resolve) : resolve(null))
       stopNow() // fast shutdown
       await exited
-      rmSync(dir, { recursive: true, force: true })
+      rmSync(dir, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 })
     },
   }
 }
@@ -114,7 +114,7 @@ async function startEmbedded(): Promise<TestPostgres> {
   const port = await freePort()
   const server = new EmbeddedPostgres({ databaseDir: join(dir, 'data'), port, user: 'postgres', password: 'postgres', persistent: false,
     createPostgresUser: process.getuid?.() === 0, onLog: () => {}, onError: () => {}, postgresFlags: ['-c', 'fsync=off', '-c', 'listen_addresses=127.0.0.1'] })
-  const removeNow = (): void => rmSync(dir, { recursive: true, force: true })
+  const removeNow = (): void => rmSync(dir, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 })
   process.once('exit', removeNow)
   await server.initialise()
   await server.start()
