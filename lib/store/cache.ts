@@ -52,9 +52,7 @@ export class CacheStore {
   readonly #tables = new Map<string, TableStore>()
 
   constructor({ dir, partBytes = 100 * 1024 * 1024, codec = 'UNCOMPRESSED', durability = 'commit', graceMs = 15 * 60_000, blobs, catalog }: CacheOptions = {}) {
-    if (dir !== undefined && (typeof dir !== 'string' || dir === '' || dir.includes('\0'))) {
-      throw new InvalidArgumentError({ argument: 'dir', expected: 'a folder', found: JSON.stringify(dir) })
-    }
+    checkFolder('dir', dir)
     checkNumber('partBytes', partBytes, 1024)
     checkNumber('graceMs', graceMs, 0)
     if (!isCodec(codec)) throw new InvalidArgumentError({ argument: 'codec', expected: 'UNCOMPRESSED, SNAPPY or GZIP', found: String(codec) })
@@ -131,6 +129,11 @@ export class CacheStore {
   }
 }
 
+function checkFolder(argument: string, dir: unknown): void {
+  if (dir === undefined || (typeof dir === 'string' && dir !== '' && !dir.includes('\0'))) return
+  throw new InvalidArgumentError({ argument, expected: 'a folder', found: typeof dir === 'string' ? JSON.stringify(dir) : String(dir) })
+}
+
 function checkNumber(argument: string, value: unknown, least: number): void {
   if (typeof value !== 'number' || !Number.isFinite(value) || value < least) {
     throw new InvalidArgumentError({ argument, expected: `a number of at least ${least}`, found: String(value) })
@@ -141,6 +144,7 @@ const opened = new Map<string, CacheStore>()
 
 /** The cache a process shares for a folder: what one request verified and parsed, the next does not do again. */
 export function sharedCache(dir: string | undefined): CacheStore {
+  checkFolder('cacheDir', dir)
   const path = resolve(dir ?? defaultCacheDir())
   let cache = opened.get(path)
   if (!cache) {
