@@ -9,7 +9,12 @@ export { allowCodeGeneration } from './lib/batch/row-factory.js'
 export type { Row } from './lib/batch/row-factory.js'
 export { Table } from './lib/batch/table.js'
 export type { Window } from './lib/batch/window.js'
-export * from './lib/errors.js'
+export {
+  BatchFailedError, CacheConflictError, CacheCorruptionError, CacheUnusableError, ColumnNotFoundError, DataNotFoundError, FetcherContractError,
+  InvalidArgumentError, JSONParseError, KeyTypeError, MillraceError, MissingDependencyError, SchemaConflictError, SourceMismatchError,
+  UnsupportedQueryError
+} from './lib/errors.js'
+export type { BatchFailure, MillraceErrorOptions } from './lib/errors.js'
 export { batchSizeFor } from './lib/fetch/miss-queue.js'
 export { parseColumnName } from './lib/json/column-name.js'
 export type { ColumnName } from './lib/json/column-name.js'
@@ -19,6 +24,8 @@ export type { RunReport, Warning } from './lib/report.js'
 export type { ProgressEvent, ProgressReporter } from './lib/run.js'
 export type { Fetcher, FetchRequest, FetchResult, Source, SourceQueryOptions } from './lib/source/fetcher.js'
 export { postgresSource } from './lib/source/postgres.js'
+export type { PostgresSourceOptions } from './lib/source/postgres.js'
+export { SourceError } from './lib/source/postgres-errors.js'
 export { rowsSource } from './lib/source/rows.js'
 export type { BlobInfo, BlobReader, BlobStore, BlobWriter } from './lib/store/blob-store.js'
 export type { CacheOptions } from './lib/store/cache.js'
