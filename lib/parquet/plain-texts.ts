@@ -11,6 +11,8 @@ const SHORT = 128
 const BLOCK_STRINGS = 1024
 /** Below this many bytes a loop copies faster than `set`. */
 const COPY_LOOP_BYTES = 64
+/** Below this many UTF-16 units a loop encodes faster than a call of `write`. */
+const ENCODE_LOOP_UNITS = 48
 
 const MAX_CHARACTER_BYTES = 4
 
@@ -30,6 +32,8 @@ export function encodeStrings(values: readonly unknown[]): Uint8Array {
 class StringWriter {
   #out: Buffer
   #length = 0
+  /** No block had another character so far: then joining short strings pays. */
+  #ascii = true
 
   /** @param units UTF-16 units of all strings, and 4 for each string */
   constructor(private readonly units: number) {
@@ -43,6 +47,10 @@ class StringWriter {
     for (let i = 0; i < values.length; i++) {
       const value = values[i] as string | null
       if (value === null) continue
+      if (!this.#ascii) {
+        this.#one(value)
+        continue
+      }
       if (value.length < SHORT) {
         joined += SHORT_PREFIXES[value.length]!
         joined += value
@@ -68,6 +76,7 @@ class StringWriter {
       this.#length += written
       return
     }
+    this.#ascii = false
     for (let i = from; i < to; i++) {
       const value = values[i] as string | null
       if (value !== null) this.#one(value)
@@ -77,8 +86,8 @@ class StringWriter {
   #one(value: string): void {
     // a UTF-16 unit takes 3 bytes at most
     if (this.#out.length < this.#length + 4 + value.length * 3) this.#grow()
-    const bytes = this.#out.write(value, this.#length + 4, 'utf8')
-    this.#out.writeUInt32LE(bytes, this.#length)
+    const bytes = value.length < ENCODE_LOOP_UNITS ? writeText(this.#out, this.#length + 4, value) : this.#out.write(value, this.#length + 4, 'utf8')
+    writeLength(this.#out, this.#length, bytes)
     this.#length += 4 + bytes
   }
 
@@ -87,6 +96,39 @@ class StringWriter {
     bigger.set(this.#out.subarray(0, this.#length))
     this.#out = bigger
   }
+}
+
+/** Write a short string as UTF-8; returns the bytes it took. A lone surrogate becomes U+FFFD. */
+function writeText(out: Uint8Array, start: number, value: string): number {
+  let at = start
+  for (let i = 0; i < value.length; i++) {
+    let code = value.charCodeAt(i)
+    if (code < 0x80) {
+      out[at++] = code
+      continue
+    }
+    if (code < 0x800) {
+      out[at++] = code >> 6 | 0xc0
+      out[at++] = code & 0x3f | 0x80
+      continue
+    }
+    if (code >= 0xd800 && code < 0xe000) {
+      const point = value.codePointAt(i)!
+      if (point > 0xffff) {
+        i++
+        out[at++] = point >> 18 | 0xf0
+        out[at++] = point >> 12 & 0x3f | 0x80
+        out[at++] = point >> 6 & 0x3f | 0x80
+        out[at++] = point & 0x3f | 0x80
+        continue
+      }
+      code = 0xfffd
+    }
+    out[at++] = code >> 12 | 0xe0
+    out[at++] = code >> 6 & 0x3f | 0x80
+    out[at++] = code & 0x3f | 0x80
+  }
+  return at - start
 }
 
 /** Write byte strings as PLAIN values: Uint8Arrays, nulls left out. */
