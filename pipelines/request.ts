@@ -6,6 +6,7 @@ import { InvalidArgumentError, SourceMismatchError } from '../lib/errors.js'
 import { checkChoice, checkCount, checkFetcher } from '../lib/fetch/options.js'
 import { requestColumns, type RequestColumns } from '../lib/fetch/request-columns.js'
 import { planRows, type RowPlan } from '../lib/fetch/row-plan.js'
+import { checkProgress } from '../lib/progress/reporter.js'
 import { Run, type ProgressEvent, type ProgressReporter } from '../lib/run.js'
 import type { Fetcher } from '../lib/source/fetcher.js'
 import { cacheOf, tableOf, type CacheReference } from '../lib/store/cache-reference.js'
@@ -77,6 +78,14 @@ export function checkRequest(request: DataRequest, { needsFetcher = true }: { ne
   if (request.onProgress !== undefined && typeof request.onProgress !== 'function') {
     throw new InvalidArgumentError({ argument: 'onProgress', expected: 'a function', found: typeof request.onProgress })
   }
+  checkProgress(request.progress)
+  const { refresh, columnTypes } = request as { refresh?: unknown, columnTypes?: unknown }
+  if (refresh !== undefined && typeof refresh !== 'boolean') {
+    throw new InvalidArgumentError({ argument: 'refresh', expected: 'true or false', found: String(refresh) })
+  }
+  if (columnTypes !== undefined && (typeof columnTypes !== 'object' || columnTypes === null)) {
+    throw new InvalidArgumentError({ argument: 'columnTypes', expected: 'an object { column: type }', found: columnTypes === null ? 'null' : typeof columnTypes })
+  }
   if (request.signal !== undefined && !(request.signal instanceof AbortSignal)) {
     throw new InvalidArgumentError({ argument: 'signal', expected: 'an AbortSignal', found: typeof request.signal })
   }
@@ -84,8 +93,9 @@ export function checkRequest(request: DataRequest, { needsFetcher = true }: { ne
 }
 
 /** Collect the ids and plan, without touching the source. A cache that cannot be used is a warning, or the error in a strict run. */
-export async function planRequest({ request, columns, idColumn, store, types }: CheckedRequest): Promise<{ plan: RowPlan, storing: boolean }> {
-  const { signal, cacheErrors, refresh, batchSize } = request
+export async function planRequest({ request, columns, idColumn, store, types }: CheckedRequest, signal = request.signal):
+Promise<{ plan: RowPlan, storing: boolean }> {
+  const { cacheErrors, refresh, batchSize } = request
   signal?.throwIfAborted()
   const ids = await collectIds(request.ids, signal)
   const run = new Run(store.name)

@@ -53,7 +53,7 @@ export class DataStream<R extends object = Row> extends Readable {
   async #run(): Promise<void> {
     let stages: readonly Transform[] = []
     try {
-      const planning = planRequest(this.#checked)
+      const planning = planRequest(this.#checked, this.#abort.signal)
       planning.catch(() => undefined)
       const { plan, storing } = await Promise.race([planning, this.#aborted()])
       this.#report = plan.run.report

@@ -1,3 +1,5 @@
+import { Buffer } from 'node:buffer'
+import { abortableReader } from '../abortable.js'
 import { InvalidArgumentError } from '../errors.js'
 import { idOf, invalidId, type IdArray } from './ids.js'
 
@@ -181,11 +183,13 @@ export async function collectIds(ids: IdsInput, signal?: AbortSignal): Promise<I
     throw new InvalidArgumentError({ argument: 'ids', expected: 'an array, typed array, iterable, async iterable or stream of ids',
       found: ids === null ? 'null' : typeof ids })
   }
+  if (Buffer.isBuffer(ids)) throw bytesAsIds('ids')
   const dense = isNumberArray(ids) ? denseSet(ids) : undefined
   if (dense) return dense
   const collector = new IdCollector()
   let position = 0
   const take = (item: unknown): void => {
+    if (Buffer.isBuffer(item)) throw bytesAsIds(`ids[${position}]`)
     if (typeof item === 'object' && item !== null && Symbol.iterator in item) {
       for (const id of item as Iterable<unknown>) collector.add(id, position++)
     } else collector.add(item, position++)
@@ -193,10 +197,17 @@ export async function collectIds(ids: IdsInput, signal?: AbortSignal): Promise<I
   throwIfAborted(signal)
   if (!isAsyncIterable(ids)) for (const id of ids) collector.add(id, position++)
   else {
-    for await (const item of ids) {
-      throwIfAborted(signal)
-      take(item)
+    const reader = abortableReader(ids, signal)
+    try {
+      for (let next = await reader.next(); next.done !== true; next = await reader.next()) take(next.value)
+    } finally {
+      reader.close()
     }
   }
   return collector.finish()
+}
+
+/** A file's bytes would all pass for ids between 0 and 255. */
+function bytesAsIds(argument: string): InvalidArgumentError {
+  return new InvalidArgumentError({ argument, expected: 'ids', found: 'bytes (split the text and turn each line into a number)' })
 }

@@ -29,17 +29,25 @@ export async function planRows({ ids, columns, snapshot, store, run, batchSize, 
 }): Promise<RowPlan> {
   const misses: (Uint32Array | undefined)[] = []
   let missCount = 0
+  /** Misses of one kind in a row, safe or beyond ±2^53: a batch holds ids of one kind. */
+  const runs: number[] = []
+  let lastKind: unknown
   let window = 0
   for (const windowIds of ids.windows()) {
     const cover = snapshot && store && !refresh ? await coverSafely(snapshot, store, windowIds, columns, run) : undefined
     const missed = cover ? cover.misses.length : windowIds.length
     misses[window++] = cover && missed < windowIds.length ? cover.misses : undefined
     missCount += missed
+    if (missed === 0) continue
+    if (windowIds.constructor !== lastKind) runs.push(0)
+    lastKind = windowIds.constructor
+    runs[runs.length - 1]! += missed
   }
-  const size = batchSize ?? batchSizeFor(missCount)
+  // every border between kinds may cut a batch short, and must not make it 101
+  const size = batchSize ?? (runs.length > 1 ? Math.max(batchSizeFor(missCount), Math.ceil(missCount / (101 - runs.length))) : batchSizeFor(missCount))
   run.report.hits = ids.size - missCount
   run.report.misses = missCount
-  const batches = Math.ceil(missCount / size)
+  const batches = runs.reduce((sum, misses) => sum + Math.ceil(misses / size), 0)
   run.total = { misses: missCount, batches, hits: ids.size - missCount }
   return {
     run, ids, hits: ids.size - missCount, misses: missCount, batchSize: size, batches, snapshot,

@@ -2,13 +2,19 @@ import { InvalidArgumentError } from '../errors.js'
 import type { ProgressEvent, ProgressReporter } from '../run.js'
 import { barReporter } from './bar.js'
 
+/** @throws {InvalidArgumentError} neither a boolean nor a reporter */
+export function checkProgress(progress: unknown): void {
+  if (progress === undefined || typeof progress === 'boolean') return
+  const reporter = progress as Partial<Record<keyof ProgressReporter, unknown>> | null
+  if (typeof reporter === 'object' && reporter !== null && [reporter.start, reporter.update, reporter.stop].every(part => typeof part === 'function')) return
+  throw new InvalidArgumentError({ argument: 'progress', expected: 'true, false or a ProgressReporter { start, update, stop }',
+    found: progress === null ? 'null' : typeof progress })
+}
+
 /** The reporter a request's `progress` and `onProgress` ask for; undefined when they ask for none. */
 export function reporterFor(progress: boolean | ProgressReporter | undefined, onProgress: ((event: ProgressEvent) => void) | undefined,
   label: string): ProgressReporter | undefined {
   const shown = progress === true ? barReporter({ label }) : progress === false ? undefined : progress
-  if (shown !== undefined && (typeof shown !== 'object' || shown === null || typeof shown.update !== 'function')) {
-    throw new InvalidArgumentError({ argument: 'progress', expected: 'true, false or a ProgressReporter { start, update, stop }', found: typeof shown })
-  }
   if (!onProgress) return shown
   return {
     start: total => shown?.start(total),

@@ -33,7 +33,10 @@ export function tableOf({ table, namespace, idColumn, ...reference }: CacheRefer
 
 /** The cache a reference means. Touches no disk. */
 export function cacheOf({ cache, cacheDir }: Pick<CacheReference, 'cache' | 'cacheDir'>): CacheStore {
+  if (cacheDir !== undefined && (typeof cacheDir !== 'string' || cacheDir === '' || cacheDir.includes('\0'))) {
+    throw new InvalidArgumentError({ argument: 'cacheDir', expected: 'a folder', found: JSON.stringify(cacheDir) })
+  }
   if (cache === undefined) return sharedCache(cacheDir)
-  if (!(cache.store instanceof CacheStore)) throw new InvalidArgumentError({ argument: 'cache', expected: 'a cache from openCache()' })
+  if (!((cache as typeof cache | null)?.store instanceof CacheStore)) throw new InvalidArgumentError({ argument: 'cache', expected: 'a cache from openCache()' })
   return cache.store
 }
