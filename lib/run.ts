@@ -1,6 +1,6 @@
 import type { Field, FieldType } from './batch/column-type.js'
 import { idList, type Id, type IdArray } from './batch/ids.js'
-import { BatchFailedError, ColumnNotFoundError, DataNotFoundError, MillraceError } from './errors.js'
+import { BatchFailedError, ColumnNotFoundError, DataNotFoundError, type MillraceError } from './errors.js'
 import { newReport, type RunReport, type Warning } from './report.js'
 
 /** Progress after a batch: everything a bar needs. */
@@ -40,6 +40,8 @@ export class Run {
   readonly types = new Map<string, FieldType>()
   /** Columns whose cached type gives way where it does not fit: declared ones, or all when rows are renewed. */
   retype: 'all' | ReadonlySet<string> = new Set()
+  /** Columns whose type comes from fetched rows by now: it widens, and gives way no more. */
+  readonly fetchedTypes = new Set<string>()
   /** Trouble with the cache fails the request (`cacheErrors: 'throw'`). */
   strict = false
   /** Planned numbers, when a plan was made. */
@@ -77,7 +79,12 @@ export class Run {
   }
 
   mayRetype(column: string): boolean {
-    return this.retype === 'all' || this.retype.has(column)
+    return (this.retype === 'all' || this.retype.has(column)) && !this.fetchedTypes.has(column)
+  }
+
+  /** The caller declares these columns' types: cached ones that differ give way. */
+  declare(columns: Iterable<string>): void {
+    if (this.retype !== 'all') this.retype = new Set([...this.retype, ...columns])
   }
 
   /** A mistake of the caller, the fetcher or the data; thrown as itself at the end. */

@@ -1,4 +1,5 @@
 import type { Transform } from 'node:stream'
+import { checkColumnTypes, type ColumnType } from '../lib/batch/column-type.js'
 import type { Piece } from '../lib/batch/combine.js'
 import type { Window } from '../lib/batch/window.js'
 import { coverSafely, type RowPlan } from '../lib/fetch/row-plan.js'
@@ -12,6 +13,8 @@ import { stage } from './stage.js'
 export interface CacheSplitterOptions extends CacheReference {
   /** Requested columns, dotted ones included. */
   columns: readonly string[]
+  /** Declared types by column name; cached values of other types do not count (see `jsonFlattener`). */
+  columnTypes?: Readonly<Record<string, string>> | undefined
   /** The plan whose snapshot and misses to use. */
   plan?: RowPlan | undefined
 }
@@ -20,9 +23,10 @@ export interface CacheSplitterOptions extends CacheReference {
  * Window → Window. Splits each window into hits, whose cached columns it reads, and misses. An id is a hit only if every
  * requested column is cached for it; a cached null counts. What cannot be read is a miss, with a warning.
  */
-export function cacheSplitter({ columns, plan, ...reference }: CacheSplitterOptions): Transform {
+export function cacheSplitter({ columns, columnTypes, plan, ...reference }: CacheSplitterOptions): Transform {
   const store = tableOf(reference)
   const idColumn = reference.idColumn ?? 'id'
+  const types = checkColumnTypes(columnTypes)
   const { names } = requestColumns(columns, idColumn)
   // a request of nothing but ids: whoever holds the id answers
   const wanted = names.length > 0 ? names : [idColumn]
@@ -33,7 +37,7 @@ export function cacheSplitter({ columns, plan, ...reference }: CacheSplitterOpti
     for await (const window of source) {
       if (!opened) {
         opened = true
-        snapshot = await openSnapshot(store, window)
+        snapshot = await openSnapshot(store, window, types)
       }
       const planned = plan?.missesOf(window.index)
       if (!snapshot || (plan && planned === undefined)) {
@@ -51,9 +55,9 @@ export function cacheSplitter({ columns, plan, ...reference }: CacheSplitterOpti
   })
 }
 
-async function openSnapshot(store: TableStore, { run }: Window): Promise<Snapshot | undefined> {
+async function openSnapshot(store: TableStore, { run }: Window, types: ReadonlyMap<string, ColumnType>): Promise<Snapshot | undefined> {
   try {
-    const snapshot = await store.snapshot(warning => run.warn(warning))
+    const snapshot = await store.snapshot(warning => run.warn(warning), types)
     run.adopt({ version: snapshot.manifest.version, columns: snapshot.columns })
     return snapshot
   } catch (error) {

@@ -1,4 +1,4 @@
-import { listElement } from './column-type.js'
+import { listElement, type ColumnType } from './column-type.js'
 import { formatDate, formatTime, formatTimestamp, timestampCell, TIMESTAMP_INFINITY, TIMESTAMP_MINUS_INFINITY } from './temporal.js'
 import { decodeTexts } from './text.js'
 import type { FixedArray, FixedVector, Vector } from './vector.js'
@@ -75,9 +75,10 @@ export function cellsOf(vector: Vector): Column {
   return values
 }
 
-/** One element of a list column as rows hold it; lists keep times as µs. */
+/** One element of a list column as rows hold it; lists keep times as µs, dates as text or days. */
 function elementCell(value: unknown, element: string): unknown {
   if (element === 'json' && value !== null) return JSON.parse(value as string) as unknown
+  if (element === 'date' && typeof value === 'number') return formatDate(value)
   if (value instanceof Uint8Array) return new Uint8Array(value)
   if (typeof value !== 'bigint') return value
   if (element === 'timestamp' || element === 'timestamptz') return timestampCell(value, element === 'timestamptz' ? '+00' : '')
@@ -92,7 +93,25 @@ export function columnOf(vector: Vector): Column {
   if (vector.form === 'fixed' && (vector.type === 'timestamp' || vector.type === 'timestamptz')) {
     return vector.valid === undefined ? vector.values : storageValues(vector)
   }
-  if (vector.form === 'fixed' && vector.type === 'int64' && vector.valid === undefined) return vector.values
+  if (vector.form === 'fixed' && vector.type === 'int64' && vector.valid === undefined) return narrowest(vector.values)
+  return cellsOf(vector)
+}
+
+/** Doubles where all values are safe, whatever else the part they come from holds: the same rows give the same array. */
+function narrowest(values: FixedArray): FixedArray {
+  return values instanceof BigInt64Array && values.every(value => value >= -9007199254740991n && value <= 9007199254740991n)
+    ? Float64Array.from(values, Number) : values
+}
+
+/**
+ * The values in the form that `storageValueAs(type, …)` takes exactly: µs and text for times, text where text or json is wanted of
+ * them, JSON as its text for `text`; else what rows hold.
+ */
+export function declarableValues(vector: Vector, type: ColumnType): Column {
+  const from = vector.type
+  const isTimestamp = from === 'timestamp' || from === 'timestamptz'
+  if (isTimestamp && type === 'text') return storageValues(vector).map(value => value === null ? null : timestampText(value as bigint, from))
+  if ((isTimestamp && type !== 'json') || (from === 'json' && type === 'text')) return storageValues(vector)
   return cellsOf(vector)
 }
 
@@ -101,7 +120,7 @@ export function cellText(value: unknown): string {
   if (value === null || value === undefined) return ''
   if (value instanceof Date) return value.toISOString()
   if (value instanceof Uint8Array) return `\\x${Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('hex')}`
-  return typeof value === 'object' ? JSON.stringify(value, jsonSafe) : String(value as string | number | bigint | boolean)
+  return typeof value === 'object' ? JSON.stringify(value, jsonSafe) : String(value)
 }
 
 /** A `JSON.stringify` replacer that keeps what rows may hold and JSON has no form for: bigints as digits in text. */

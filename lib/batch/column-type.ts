@@ -68,16 +68,28 @@ export function isVariableLength(type: ColumnType): boolean {
 }
 
 /**
+ * Whether every value of the type is what its JSON text gives back: `Date`s, bytes and integers beyond ±2^53 are not. (NaN is kept out
+ * of dotted columns value by value.)
+ */
+function fitsJson({ type, wide }: FieldType): boolean {
+  const element = listElement(type)
+  // int64 elements are not counted, so some may be wide
+  if (element) return element !== 'int64' && !element.startsWith('float') && fitsJson({ type: element })
+  return type !== 'timestamp' && type !== 'timestamptz' && type !== 'bytes' && wide !== true
+}
+
+/**
  * The one widening lattice: null → anything; int32 → int64; int (all within ±2^53) → float64; a dotted column whose values
- * share no type → json. Symmetric: returns the type both sides fit, or undefined where there is none.
+ * share no type → json, where each keeps its own. Symmetric: returns the type both sides fit, or undefined where there is none.
  */
 export function widenTypes(a: FieldType, b: FieldType, dotted = false): FieldType | undefined {
-  if (a.type === b.type) return a.wide || !b.wide ? a : b
+  // origins that differ cancel out: the column has neither throughout
+  if (a.type === b.type) return { type: a.type, ...(a.wide || b.wide ? { wide: true } : {}), ...(a.origin && a.origin === b.origin ? { origin: a.origin } : {}) }
   if (a.type === 'null') return b
   if (b.type === 'null') return a
   const int = (field: FieldType): boolean => field.type === 'int32' || field.type === 'int64'
   if (int(a) && int(b)) return { type: 'int64', ...(a.wide || b.wide ? { wide: true } : {}) }
   if (int(a) && b.type === 'float64' && !a.wide) return b
   if (int(b) && a.type === 'float64' && !b.wide) return a
-  return dotted ? { type: 'json' } : undefined
+  return dotted && fitsJson(a) && fitsJson(b) ? { type: 'json' } : undefined
 }

@@ -27,15 +27,21 @@ const [BOOL, INT, WIDE, FLOAT, TEXT, DATE, BYTES, JSON_VALUE] = [1, 2, 4, 8, 16,
 const TYPE_OF_KIND = new Map<number, ColumnType>([[BOOL, 'bool'], [INT, 'int64'], [WIDE, 'int64'], [FLOAT, 'float64'],
   [TEXT, 'text'], [DATE, 'timestamptz'], [BYTES, 'bytes'], [JSON_VALUE, 'json']])
 
+/** Kinds that JSON text gives back as they were. */
+const JSON_KINDS = BOOL | INT | FLOAT | TEXT | JSON_VALUE
+
 const INT64_LIMIT = 9223372036854775808n
 
 /** The kind of a value, 0 for null, or the reason why no column can hold it. */
-function kindOf(value: unknown): number | string {
+function kindOf(value: unknown, dotted: boolean): number | string {
   switch (typeof value) {
     case 'number':
       if (Number.isSafeInteger(value) && !Object.is(value, -0)) return INT
-      return FLOAT
-    case 'string': return value.isWellFormed() ? TEXT : 'text with a lone surrogate, which UTF-8 cannot hold'
+      return dotted && Number.isNaN(value) ? 'NaN, which JSON has no form for' : FLOAT
+    case 'string':
+      if (value.isWellFormed()) return TEXT
+      // JSON text has an escape for it
+      return dotted ? JSON_VALUE : 'text with a lone surrogate, which UTF-8 cannot hold'
     case 'boolean': return BOOL
     case 'undefined': return 0
     case 'bigint':
@@ -49,40 +55,42 @@ function kindOf(value: unknown): number | string {
   }
 }
 
-function typeOfKinds(kinds: number): ColumnType | undefined {
+function typeOfKinds(kinds: number, dotted: boolean): ColumnType | undefined {
   if (kinds === 0) return 'null'
   if ((kinds & ~(INT | WIDE)) === 0) return 'int64'
   if ((kinds & ~(INT | FLOAT)) === 0) return 'float64'
-  return TYPE_OF_KIND.get(kinds)
+  return TYPE_OF_KIND.get(kinds) ?? (dotted && (kinds & ~JSON_KINDS) === 0 ? 'json' : undefined)
+}
+
+/** The first two types, in the order of the values, that share no column. */
+function conflictOf(values: readonly unknown[], dotted: boolean): readonly [ColumnType, ColumnType] {
+  let kinds = 0
+  for (const value of values) {
+    const kind = kindOf(value, dotted)
+    if (typeof kind === 'string') continue
+    if (typeOfKinds(kinds | kind, dotted) === undefined) return [typeOfKinds(kinds, dotted)!, TYPE_OF_KIND.get(kind)!]
+    kinds |= kind
+  }
+  throw new TypeError('these values share a type')
 }
 
 /**
  * JS values → one vector. Without a declared type it is inferred over all values: integers → int64, other numbers → float64,
  * strings → text, `Date` → timestamptz, `Uint8Array` → bytes, objects and arrays → json. `undefined` counts as null.
  *
- * @param dotted values of a dotted column share a type or are json, each keeping its own type
+ * @param dotted values of a dotted column share a type or are json, each keeping its own type; NaN is refused
  */
 export function vectorOf(values: readonly unknown[], { type, dotted = false }: { type?: ColumnType | undefined, dotted?: boolean } = {}): Inferred {
   if (type !== undefined) return declaredVector(values, type)
   const bad: BadValue[] = []
   let kinds = 0
-  let firstKind = 0
-  let otherKind = 0
   for (let row = 0; row < values.length; row++) {
-    const kind = kindOf(values[row])
+    const kind = kindOf(values[row], dotted)
     if (typeof kind === 'string') bad.push({ row, reason: kind })
-    else if ((kinds & kind) !== kind) {
-      if (firstKind === 0) firstKind = kind
-      else if (otherKind === 0 && typeOfKinds(kinds | kind) === undefined) otherKind = kind
-      kinds |= kind
-    }
+    else kinds |= kind
   }
-  let inferred = typeOfKinds(kinds)
-  if (inferred === undefined && dotted) inferred = 'json'
-  if (inferred === undefined) {
-    const seen = [TYPE_OF_KIND.get(firstKind)!, TYPE_OF_KIND.get(otherKind)!] as const
-    return { vector: buildVector('null', []), wide: false, bad, conflict: seen }
-  }
+  const inferred = typeOfKinds(kinds, dotted)
+  if (inferred === undefined) return { vector: buildVector('null', []), wide: false, bad, conflict: conflictOf(values, dotted) }
   const skip = new Set(bad.map(({ row }) => row))
   const wide = (kinds & WIDE) !== 0
   if (inferred !== 'json' && inferred !== 'timestamptz' && skip.size === 0) {
@@ -90,7 +98,7 @@ export function vectorOf(values: readonly unknown[], { type, dotted = false }: {
   }
   const stored = new Array<unknown>(values.length)
   for (let row = 0; row < values.length; row++) {
-    const value = values[row] as unknown
+    const value = values[row]
     stored[row] = null
     if (value === null || value === undefined || skip.has(row)) continue
     if (inferred === 'timestamptz') stored[row] = BigInt((value as Date).getTime()) * 1000n
@@ -127,6 +135,6 @@ function declaredVector(values: readonly unknown[], type: ColumnType): Inferred 
 }
 
 function describe(value: unknown): string {
-  const text = typeof value === 'string' ? JSON.stringify(value) : typeof value === 'object' ? 'an object' : String(value as number)
+  const text = typeof value === 'string' ? JSON.stringify(value) : typeof value === 'object' ? 'an object' : String(value)
   return text.length > 60 ? `${text.slice(0, 60)}…` : text
 }

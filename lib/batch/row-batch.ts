@@ -24,6 +24,7 @@ export class RowBatch<R extends object = Row> implements Iterable<R> {
       throw new InvalidArgumentError({ argument: `vectors[${odd === -1 ? vectors.length : odd}]`,
         expected: `${schema.length} columns of ${length} rows`, found: `${vectors[odd]?.length ?? 'none'}` })
     }
+    checkNames(schema)
     this.length = length
     this.schema = schema
     this.vectors = vectors
@@ -88,6 +89,18 @@ export class RowBatch<R extends object = Row> implements Iterable<R> {
     const vector = this.vector(name)
     if (!vector) throw unknownColumn(name, this.columnNames)
     return vector
+  }
+}
+
+/** Rows are objects: two columns of one name would be one property, and `__proto__` would set the prototype. */
+function checkNames(schema: readonly Field[]): void {
+  const seen = new Set<string>()
+  for (const { name } of schema) {
+    if (seen.has(name) || name === '__proto__') {
+      throw new InvalidArgumentError({ argument: 'schema', expected: name === '__proto__' ? 'no column called __proto__' : 'each column once',
+        found: `column ${name}${name === '__proto__' ? '' : ' again'}` })
+    }
+    seen.add(name)
   }
 }
 

@@ -86,11 +86,11 @@ export function formatTime(micros: bigint): string {
   return formatDayMicros(Number(micros))
 }
 
-const TIMESTAMP = /^(\d{4,7})-(\d\d)-(\d\d)[ T](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,6})\d*)?)?(Z|[+-]\d\d(?::?\d\d(?::?\d\d)?)?)?( BC)?$/
+const TIMESTAMP = /^(\d{4,7})-(\d\d)-(\d\d)[ T](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,6})0*)?)?(Z|[+-]\d\d(?::?\d\d(?::?\d\d)?)?)?( BC)?$/
 
 /**
  * `2024-01-02 03:04:05.678901`, with or without an offset (`+00`, `Z`, `-03:30`), `… BC`, `±infinity` → microseconds since
- * 1970. A missing offset means UTC. Undefined where the text is no timestamp or beyond the int64 range.
+ * 1970. A missing offset means UTC. Undefined where the text is no timestamp, finer than microseconds or beyond the int64 range.
  */
 export function parseTimestamp(text: string): bigint | undefined {
   if (text === 'infinity') return TIMESTAMP_INFINITY
@@ -99,7 +99,9 @@ export function parseTimestamp(text: string): bigint | undefined {
   if (!match) return undefined
   const days = parseDays(match[1]!, match[2]!, match[3]!, match[9] !== undefined)
   const [hour, minute, second] = [Number(match[4]), Number(match[5]), Number(match[6] ?? 0)]
-  if (days === undefined || hour > 24 || minute > 59 || second > 60) return undefined
+  if (days === undefined || minute > 59 || second > 59) return undefined
+  // 24:00:00 is the next day's start, as PostgreSQL reads it; nothing later is a time
+  if (hour > 24 || (hour === 24 && (minute > 0 || second > 0 || fractionMicros(match[7]) > 0))) return undefined
   let clock = (hour * 60 + minute) * 60 + second
   const zone = match[8]
   if (zone !== undefined && zone !== 'Z') {

@@ -1,4 +1,4 @@
-import { storageValues } from '../batch/cells.js'
+import { cellsOf, declarableValues, storageValues } from '../batch/cells.js'
 import type { ColumnType, Field } from '../batch/column-type.js'
 import { vectorOf } from '../batch/infer.js'
 import { idAt } from '../batch/ids.js'
@@ -20,56 +20,57 @@ interface FlattenOptions {
 /** Stands for JSON text that could not be parsed; the row fails. */
 const UNPARSED = Symbol('unparsed')
 
+/** A requested column, found in what came: JS values to be typed, or a vector that is. */
+type Found = { name: string, dotted: boolean } & ({ values: readonly unknown[] } | { vector: Vector, field: Field })
+
+/** What is the same for all columns of a batch: its rows, their mistakes, and which rows failed. */
+interface Flattening extends FlattenOptions {
+  batch: FetchedBatch
+  raw: ReadonlyMap<string, RawColumn>
+  mistakes: MillraceError[]
+}
+
 /**
  * Turn what a fetcher delivered into typed columns under the requested names: plain columns as they came, dotted ones taken
  * out of their documents (or ready-made). Rows that lack a column, or whose JSON is not JSON, are marked bad.
  *
  * @returns the typed rows, and mistakes that concern the whole batch or some of its rows
  */
-export function flattenBatch(batch: FetchedBatch, { columns, idColumn, table, types }: FlattenOptions): { rows: RowBatch, mistakes: MillraceError[] } {
-  const { ids, raw = new Map<string, RawColumn>(), bad } = batch
-  const mistakes: MillraceError[] = []
-  const vectors = new Map<string, { vector: Vector, field?: Field, wide: boolean }>()
-  const documents = new Map<string, readonly unknown[]>()
-
-  const absent = (name: string, rows: readonly number[]): void => {
-    if (rows.length === 0) return
-    const error = new ColumnNotFoundError({ table, columns: [name],
-      ...(rows.length < ids.length ? { detail: `absent in the rows of ids ${listSome(rows.map(row => idAt(ids, row)))}` } : {}) })
-    mistakes.push(error)
-    for (const row of rows) if (!bad.has(row)) bad.set(row, error)
+export function flattenBatch(batch: FetchedBatch, options: FlattenOptions): { rows: RowBatch, mistakes: MillraceError[] } {
+  const { columns, idColumn } = options
+  const { ids } = batch
+  const flattening: Flattening = { ...options, batch, raw: batch.raw ?? new Map<string, RawColumn>(), mistakes: [] }
+  // first everything that makes rows fail, then the types: a row that fails has no say in them
+  const found = new Map([...plainColumns(flattening), ...pathColumns(flattening)].map(column => [column.name, column]))
+  const schema: Field[] = [{ name: idColumn, type: 'int64', nullable: false, ...(ids instanceof BigInt64Array ? { wide: true } : {}) }]
+  const vectors: Vector[] = [{ form: 'fixed', type: 'int64', length: ids.length, values: ids }]
+  for (const name of columns.names) {
+    const column = typedColumn(found.get(name)!, flattening)
+    if (!column) continue
+    schema.push({ ...column.field, name, nullable: hasNulls(column.vector) })
+    vectors.push(column.vector)
   }
-  const typed = (name: string, values: readonly unknown[], dotted: boolean): void => {
-    const { vector, wide, bad: unusable, conflict } = vectorOf(values, { type: types.get(name), dotted })
-    for (const { row, reason } of unusable) {
-      const error = new FetcherContractError({ batch: batch.index, reason: `column ${name} of id ${idAt(ids, row)}: ${reason}` })
-      mistakes.push(error)
-      bad.set(row, error)
-    }
-    if (conflict) {
-      const error = new SchemaConflictError({ column: name, cached: conflict[0], seen: conflict[1] })
-      mistakes.push(error)
-      for (let row = 0; row < ids.length; row++) if (!bad.has(row)) bad.set(row, error)
-    } else vectors.set(name, { vector, wide })
-  }
+  return { rows: new RowBatch(schema, vectors), mistakes: flattening.mistakes }
+}
 
-  for (const { name, column } of columns.plain) {
+function plainColumns(flattening: Flattening): Found[] {
+  const { columns, raw, types, batch: { ids } } = flattening
+  return columns.plain.map(({ name, column }): Found => {
     const came = raw.get(column)
-    if (came && 'vector' in came && (types.get(name) ?? came.field.type) === came.field.type) {
-      vectors.set(name, { vector: came.vector, field: came.field, wide: came.field.wide === true })
-      continue
-    }
-    const values = came ? 'vector' in came ? storageValues(came.vector) : came.values : []
-    if (!came || 'values' in came) absent(name, rowsWithout(values, ids.length))
-    typed(name, values.length === 0 ? new Array<null>(ids.length).fill(null) : values, false)
-  }
-  for (const { name, base, keys } of columns.paths) {
+    if (came && 'vector' in came) return declared({ name, dotted: false, ...came }, types)
+    const values = came?.values ?? []
+    markAbsent(name, rowsWithout(values, ids.length), flattening)
+    return { name, dotted: false, values: came ? values : new Array<null>(ids.length).fill(null) }
+  })
+}
+
+function pathColumns(flattening: Flattening): Found[] {
+  const { columns, raw, types, batch: { ids } } = flattening
+  const documents = new Map<string, readonly unknown[]>()
+  return columns.paths.map(({ name, base, keys }): Found => {
     const ready = raw.get(name)
-    if (ready && 'vector' in ready) {
-      vectors.set(name, { vector: ready.vector, field: ready.field, wide: ready.field.wide === true })
-      continue
-    }
-    if (!documents.has(base)) documents.set(base, parseDocuments(raw.get(base), base, batch, mistakes))
+    if (ready && 'vector' in ready) return declared({ name, dotted: true, ...ready }, types)
+    if (!documents.has(base)) documents.set(base, parseDocuments(base, flattening))
     const parsed = documents.get(base)!
     const values = new Array<unknown>(ids.length)
     const without: number[] = []
@@ -80,20 +81,50 @@ export function flattenBatch(batch: FetchedBatch, { columns, idColumn, table, ty
       else if (document === undefined) without.push(row)
       else values[row] = document === UNPARSED ? null : followPath(document, keys) ?? null
     }
-    absent(name, without)
-    typed(name, values, true)
-  }
+    markAbsent(name, without, flattening)
+    return { name, dotted: true, values }
+  })
+}
 
-  const schema: Field[] = [{ name: idColumn, type: 'int64', nullable: false, ...(ids instanceof BigInt64Array ? { wide: true } : {}) }]
-  const all: Vector[] = [{ form: 'fixed', type: 'int64', length: ids.length, values: ids }]
-  for (const name of columns.names) {
-    const column = vectors.get(name)
-    if (!column) continue
-    const { vector, field, wide } = column
-    schema.push({ name, type: vector.type, nullable: hasNulls(vector), ...(field?.origin ? { origin: field.origin } : {}), ...(wide ? { wide: true } : {}) })
-    all.push(vector)
+/** A vector stays what it is, unless the caller declares another type for it. */
+function declared(column: Found & { vector: Vector }, types: ReadonlyMap<string, ColumnType>): Found {
+  const { name, dotted, vector } = column
+  const type = types.get(name)
+  return type === undefined || type === vector.type ? column : { name, dotted, values: Array.from(declarableValues(vector, type) as ArrayLike<unknown>) }
+}
+
+/** The rows in which a column is absent fail: absent is not null, and must not be cached as null. */
+function markAbsent(name: string, rows: readonly number[], { table, batch: { ids, bad }, mistakes }: Flattening): void {
+  if (rows.length === 0) return
+  const error = new ColumnNotFoundError({ table, columns: [name],
+    ...(rows.length < ids.length ? { detail: `absent in the rows of ids ${listSome(rows.map(row => idAt(ids, row)))}` } : {}) })
+  mistakes.push(error)
+  for (const row of rows) if (!bad.has(row)) bad.set(row, error)
+}
+
+/** A column with its type; undefined where its values share none, and then all rows fail. */
+function typedColumn(column: Found, { types, batch: { ids, bad, index }, mistakes }: Flattening): { vector: Vector, field: Omit<Field, 'name' | 'nullable'> } | undefined {
+  const { name, dotted } = column
+  const fail = (row: number, reason: string): void => {
+    const error = new FetcherContractError({ batch: index, reason: `column ${name} of id ${idAt(ids, row)}: ${reason}` })
+    mistakes.push(error)
+    bad.set(row, error)
   }
-  return { rows: new RowBatch(schema, all), mistakes }
+  if ('vector' in column) {
+    const { vector, field: { type, origin, wide } } = column
+    if (dotted && type.startsWith('float') && vector.form === 'fixed') vector.values.forEach((value: number | bigint, row: number) => {
+      if (Number.isNaN(value) && vector.valid?.[row] !== 0) fail(row, 'NaN, which JSON has no form for')
+    })
+    return { vector, field: { type, ...(origin ? { origin } : {}), ...(wide ? { wide } : {}) } }
+  }
+  const values = bad.size === 0 ? column.values : column.values.map((value, row) => bad.has(row) ? null : value)
+  const { vector, wide, bad: unusable, conflict } = vectorOf(values, { type: types.get(name), dotted })
+  for (const { row, reason } of unusable) fail(row, reason)
+  if (!conflict) return { vector, field: { type: vector.type, ...(wide ? { wide } : {}) } }
+  const error = new SchemaConflictError({ column: name, cached: conflict[0], seen: conflict[1] })
+  mistakes.push(error)
+  for (let row = 0; row < ids.length; row++) if (!bad.has(row)) bad.set(row, error)
+  return undefined
 }
 
 function rowsWithout(values: readonly unknown[], length: number): number[] {
@@ -102,9 +133,11 @@ function rowsWithout(values: readonly unknown[], length: number): number[] {
   return rows
 }
 
-/** A base column's documents: text is parsed, once per row however many paths read it. */
-function parseDocuments(column: RawColumn | undefined, base: string, batch: FetchedBatch, mistakes: MillraceError[]): unknown[] {
+/** A base column's documents: text is parsed, once per row however many paths read it. A typed column that is no text holds no JSON text. */
+function parseDocuments(base: string, { raw, batch, mistakes }: Flattening): readonly unknown[] {
+  const column = raw.get(base)
   if (!column) return []
+  if ('vector' in column && column.vector.type !== 'text' && column.vector.type !== 'json') return Array.from(cellsOf(column.vector) as ArrayLike<unknown>)
   const values = 'vector' in column ? storageValues(column.vector) : column.values
   const documents = new Array<unknown>(values.length)
   for (let row = 0; row < values.length; row++) {

@@ -1,5 +1,5 @@
 import { hasNulls, sliceVector, type Vector } from '../batch/vector.js'
-import { widenTypes, type ColumnType, type Field } from '../batch/column-type.js'
+import { widenTypes, type ColumnType, type Field, type FieldType } from '../batch/column-type.js'
 import { concatBatches, convertVector, scatterVectors, type Piece } from '../batch/combine.js'
 import { lowerBound, type IdArray } from '../batch/ids.js'
 import { RowBatch } from '../batch/row-batch.js'
@@ -81,26 +81,29 @@ export function mergeWindow(window: Window, { idColumn, names, nullRows }: Merge
 function acceptTypes({ batch }: FetchedPiece, run: Run, names: readonly string[], retyped: string[]): boolean {
   const { rows, bad } = batch
   if (!rows || bad.size >= rows.length) return false
+  // all columns or none: a batch that is left out must not decide the type of any
+  const accepted = new Map<string, FieldType>()
+  const giving: string[] = []
   for (const name of names) {
     const seen = rows.schema.find(field => field.name === name)
     if (!seen) return false
     const known = run.types.get(name)
     const widened = known ? widenTypes(known, seen, isDotted(name)) : seen
-    if (widened) {
-      const { type, wide, origin } = widened
-      run.types.set(name, { type, ...(wide ? { wide } : {}), ...(origin ? { origin } : {}) })
-      continue
+    if (!widened && !run.mayRetype(name)) {
+      const error = new SchemaConflictError({ column: name, cached: known!.type, seen: seen.type })
+      run.mistake(error)
+      for (let row = 0; row < rows.length; row++) if (!bad.has(row)) bad.set(row, error)
+      return false
     }
-    if (run.mayRetype(name)) {
-      run.types.set(name, { type: seen.type, ...(seen.wide ? { wide: true } : {}), ...(seen.origin ? { origin: seen.origin } : {}) })
-      retyped.push(name)
-      continue
-    }
-    const error = new SchemaConflictError({ column: name, cached: known!.type, seen: seen.type })
-    run.mistake(error)
-    for (let row = 0; row < rows.length; row++) if (!bad.has(row)) bad.set(row, error)
-    return false
+    if (!widened) giving.push(name)
+    const { type, wide, origin } = widened ?? seen
+    accepted.set(name, { type, ...(wide ? { wide } : {}), ...(origin ? { origin } : {}) })
   }
+  for (const [name, type] of accepted) {
+    run.types.set(name, type)
+    if (rows.schema.find(field => field.name === name)!.type !== 'null') run.fetchedTypes.add(name)
+  }
+  retyped.push(...giving)
   return true
 }
 

@@ -6,14 +6,16 @@ const ARRAY_POSITION = /^(0|[1-9]\d*)$/
 
 /**
  * Follow `keys` through parsed JSON: own properties of objects, positions of arrays, nothing else (no prototype, no
- * `length`, no characters of a string). Undefined where the way ends early.
+ * `length`, no characters of a string, no bytes). Undefined where the way ends early.
  */
 export function followPath(value: unknown, keys: readonly string[]): unknown {
   let at = value
   for (const key of keys) {
-    if (typeof at !== 'object' || at === null) return undefined
+    if (typeof at !== 'object' || at === null || ArrayBuffer.isView(at)) return undefined
     if (Array.isArray(at)) {
       if (!ARRAY_POSITION.test(key)) return undefined
+      // own positions only: a hole must not show what somebody put on Array.prototype
+      if (!Object.hasOwn(at, key)) return undefined
       at = at[Number(key)] as unknown
     } else {
       if (!Object.hasOwn(at, key)) return undefined

@@ -4,6 +4,9 @@ import { SchemaConflictError, SourceMismatchError } from '../errors.js'
 import { MANIFEST_FORMAT, type Change, type Manifest, type TableKey } from './catalog.js'
 import { formatTableName } from './table-name.js'
 
+/** Commits whose tokens a manifest remembers: more than others make while one waits for its disk. */
+const KEPT_TOKENS = 64
+
 /** The manifest of a table nobody has written yet. */
 export function emptyManifest({ table, namespace, idColumn }: TableKey): Manifest {
   return { format: MANIFEST_FORMAT, version: 0, table, namespace, idColumn, source: null, columns: [], parts: [],
@@ -44,6 +47,7 @@ export function widenColumns(known: readonly Field[], seen: readonly Field[], re
     cached.nullable ||= field.nullable
     if (widened.wide) cached.wide = true
     if (widened.origin) cached.origin = widened.origin
+    else delete cached.origin
   }
   return columns
 }
@@ -72,8 +76,12 @@ export function applyChange(manifest: Manifest, change: Change, version: number,
   const present = new Set(manifest.parts.map(part => part.name))
   const removing = remove.filter(name => present.has(name))
   if (change.removeAll && removing.length < remove.length) return undefined
-  // rows whose fetch began before an invalidation that nobody remembers any more must not come back
-  const added = add.filter(part => part.since >= manifest.floor)
+  // rows whose fetch began before they were all made invalid, or before an invalidation that nobody remembers, must not come back
+  const everything = manifest.tombstones.filter(tombstone => tombstone.ids === null && tombstone.columns === null && !tombstone.range &&
+    tombstone.beforeMs === undefined && tombstone.belowSeq === undefined)
+  const oldest = everything.reduce((floor, { seq }) => Math.max(floor, seq), manifest.floor)
+  // a table that was lost meanwhile counts from 1 again: no fetch began later than the version before this one
+  const added = add.filter(part => part.since >= oldest).map(part => ({ ...part, since: Math.min(part.since, version - 1) }))
   // an exchange whose new half cannot join must not lose its old half
   if (change.removeAll && added.length < add.length) return undefined
   const changes = added.length + removing.length + tombstones.length + dropTombstones.length + forget.length
@@ -93,6 +101,7 @@ export function applyChange(manifest: Manifest, change: Change, version: number,
     tombstones: [...manifest.tombstones.filter(tombstone => !dropTombstones.includes(tombstone.seq)),
       ...tombstones.map(tombstone => ({ ...tombstone, seq: version }))],
     floor: dropped.reduce((floor, tombstone) => Math.max(floor, tombstone.seq), manifest.floor),
-    removed: [...manifest.removed.filter(file => !forget.includes(file.name)), ...removedFiles.map(name => ({ name, atMs: nowMs }))]
+    removed: [...manifest.removed.filter(file => !forget.includes(file.name)), ...removedFiles.map(name => ({ name, atMs: nowMs }))],
+    ...(change.token === undefined ? {} : { commits: [...manifest.commits ?? [], change.token].slice(-KEPT_TOKENS) })
   }
 }

@@ -27,6 +27,8 @@ export class RunCommitter {
     this.#store = store
     this.run = run
     this.#source = source
+    // what the caller declared holds against what is cached, whether or not a batch shows the difference
+    if (run.retype !== 'all') for (const name of run.retype) this.#retyped.add(name)
   }
 
   /** Cache a batch, ids ascending and above those before. */

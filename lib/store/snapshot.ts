@@ -56,7 +56,7 @@ export class Snapshot {
     this.#parts = [...manifest.parts].sort((a, b) => b.seq - a.seq)
     this.#columns = new Map(manifest.columns.map(field => {
       const type = declared?.get(field.name)
-      return [field.name, type ? { ...field, type } : field]
+      return [field.name, type && type !== field.type ? { name: field.name, type, nullable: field.nullable } : field]
     }))
   }
 
