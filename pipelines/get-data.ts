@@ -17,7 +17,7 @@ export async function getData<R extends object = never, const C extends readonly
   type ResultRow = [R] extends [never] ? RowOf<C> : R
   const stream = streamData<R, C>(request)
   const batches: RowBatch<ResultRow>[] = []
-  for await (const batch of stream) batches.push(batch as RowBatch<ResultRow>)
+  for await (const batch of stream) batches.push(batch)
   return new Table<ResultRow>(batches, { ...(stream.report ? { report: stream.report } : {}),
     columns: [{ name: request.idColumn ?? 'id', type: 'int64', nullable: false },
       ...request.columns.filter(name => name !== (request.idColumn ?? 'id')).map(name => ({ name, type: 'null' as const, nullable: true }))] })

@@ -21,7 +21,7 @@ export interface DataPlan {
  * @throws {InvalidArgumentError} as `getData`
  */
 export async function planData(request: Omit<DataRequest, 'fetcher'> & Partial<Pick<DataRequest, 'fetcher'>>): Promise<DataPlan> {
-  const checked = checkRequest(request as DataRequest, { needsFetcher: request.fetcher !== undefined })
+  const checked = checkRequest(request, { needsFetcher: request.fetcher !== undefined })
   const { plan } = await planRequest(checked)
   const parts = plan.snapshot?.manifest.parts ?? []
   const [bytes, rows] = parts.reduce(([b, r], part) => [b + part.bytes, r + part.rows], [0, 0])

@@ -62,10 +62,11 @@ export interface CheckedRequest {
  *
  * @throws {InvalidArgumentError} names the argument
  */
-export function checkRequest(request: DataRequest, { needsFetcher = true }: { needsFetcher?: boolean } = {}): CheckedRequest {
-  if (typeof request !== 'object' || request === null) {
-    throw new InvalidArgumentError({ argument: 'options', expected: 'an object { ids, columns, table, fetcher }', found: String(request) })
+export function checkRequest(options: unknown, { needsFetcher = true }: { needsFetcher?: boolean } = {}): CheckedRequest {
+  if (typeof options !== 'object' || options === null) {
+    throw new InvalidArgumentError({ argument: 'options', expected: 'an object { ids, columns, table, fetcher }', found: String(options) })
   }
+  const request = options as DataRequest
   const idColumn = request.idColumn ?? 'id'
   const columns = requestColumns(request.columns, idColumn)
   const store = tableOf(request)
@@ -106,7 +107,7 @@ Promise<{ plan: RowPlan, storing: boolean }> {
   try {
     if (run.strict) await cacheOf(request).checkWritable()
     snapshot = await store.snapshot(warning => run.warn(warning), types)
-    checkSource(snapshot.manifest, request.fetcher?.identity)
+    checkSource(snapshot.manifest, (request as Partial<DataRequest>).fetcher?.identity)
     run.adopt({ version: snapshot.manifest.version, columns: snapshot.columns })
   } catch (error) {
     if (error instanceof SourceMismatchError) throw error

@@ -62,16 +62,21 @@ export class DataStream<R extends object = Row> extends Readable {
       const last = pipeline([noInput(), ...stages], () => undefined) as Transform
       addAbortSignal(this.#abort.signal, last)
       for await (const batch of last) {
-        if (this.destroyed) break
+        if (this.#isOver()) break
         const resumed = new Promise<void>(resolve => { this.#resume = resolve })
-        if (!this.push(batch) && !this.destroyed) await resumed
+        if (!this.push(batch) && !this.#isOver()) await resumed
       }
-      if (!this.destroyed) this.push(null)
+      if (!this.#isOver()) this.push(null)
     } catch (error) {
-      if (!this.destroyed) this.destroy(error as Error)
+      if (!this.#isOver()) this.destroy(error as Error)
     } finally {
       await Promise.all(stages.map(closed))
     }
+  }
+
+  /** A call, so that the compiler does not take one answer for the next. */
+  #isOver(): boolean {
+    return this.destroyed
   }
 
   #aborted(): Promise<never> {

@@ -71,10 +71,10 @@ class GeneratorTransform<In, Out> extends Transform {
   async #run(): Promise<void> {
     try {
       for await (const item of this.#body(this.#source(), { signal: this.#abort.signal })) {
-        if (this.destroyed) break
+        if (this.#isOver()) break
         const resumed = new Promise<void>(resolve => { this.#wakeAfterPush = resolve })
-        if (!this.push(item) && !this.destroyed) await resumed
-        if (this.destroyed) break
+        if (!this.push(item) && !this.#isOver()) await resumed
+        if (this.#isOver()) break
       }
     } catch (error) {
       // while the stage is being destroyed the first error has been reported; this one is its echo
@@ -107,6 +107,11 @@ class GeneratorTransform<In, Out> extends Transform {
     this.#offered = undefined
     this.#taken = taken
     return { chunk }
+  }
+
+  /** A call, so that the compiler does not take one answer for the next. */
+  #isOver(): boolean {
+    return this.destroyed
   }
 
   #finishedReading(): boolean {

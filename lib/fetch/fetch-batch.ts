@@ -113,9 +113,9 @@ async function consume(result: unknown, collector: RowCollector, stopped: Promis
       for (;;) {
         const next = iterator.next()
         next.catch(() => undefined)
-        const { done, value } = await Promise.race([next, stopped])
-        if (done === true) break
-        collector.add(value)
+        const item: IteratorResult<unknown> = await Promise.race([next, stopped])
+        if (item.done === true) break
+        collector.add(item.value)
       }
       ended = true
     } finally {

@@ -40,7 +40,7 @@ export class Flights {
 
   constructor(fetcher: Fetcher, kind: string) {
     let kinds = groups.get(fetcher)
-    if (!kinds) groups.set(fetcher, kinds = new Map())
+    if (!kinds) groups.set(fetcher, kinds = new Map<string, FlightGroup>())
     let group = kinds.get(kind)
     if (!group) kinds.set(kind, group = new FlightGroup())
     this.#group = group

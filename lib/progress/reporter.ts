@@ -5,16 +5,16 @@ import { barReporter } from './bar.js'
 /** @throws {InvalidArgumentError} neither a boolean nor a reporter */
 export function checkProgress(progress: unknown): void {
   if (progress === undefined || typeof progress === 'boolean') return
-  const reporter = progress as Partial<Record<keyof ProgressReporter, unknown>> | null
+  const reporter = progress
   if (typeof reporter === 'object' && reporter !== null && [reporter.start, reporter.update, reporter.stop].every(part => typeof part === 'function')) return
   throw new InvalidArgumentError({ argument: 'progress', expected: 'true, false or a ProgressReporter { start, update, stop }',
     found: progress === null ? 'null' : typeof progress })
 }
 
 /** The reporter a request's `progress` and `onProgress` ask for; undefined when they ask for none. */
-export function reporterFor(progress: boolean | ProgressReporter | undefined, onProgress: ((event: ProgressEvent) => void) | undefined,
+export function reporterFor(progress: unknown, onProgress: ((event: ProgressEvent) => void) | undefined,
   label: string): ProgressReporter | undefined {
-  const shown = progress === true ? barReporter({ label }) : progress === false ? undefined : progress
+  const shown = progress === true ? barReporter({ label }) : progress === false ? undefined : progress as ProgressReporter | undefined
   if (!onProgress) return shown
   return {
     start: total => shown?.start(total),

@@ -56,8 +56,8 @@ export class CacheStore {
     checkNumber('partBytes', partBytes, 1024)
     checkNumber('graceMs', graceMs, 0)
     if (!isCodec(codec)) throw new InvalidArgumentError({ argument: 'codec', expected: 'UNCOMPRESSED, SNAPPY or GZIP', found: String(codec) })
-    if (durability !== 'commit' && durability !== 'none') {
-      throw new InvalidArgumentError({ argument: 'durability', expected: "'commit' or 'none'", found: String(durability) })
+    if (!['commit', 'none'].includes(durability)) {
+      throw new InvalidArgumentError({ argument: 'durability', expected: "'commit' or 'none'", found: durability })
     }
     this.dir = resolve(dir ?? defaultCacheDir())
     const store = blobs ?? localBlobStore({ dir: this.dir, durability })

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ColumnType, Field } from '../batch/column-type.js'
-import { CacheConflictError, CacheCorruptionError, CacheUnusableError } from '../errors.js'
+import { CacheConflictError, CacheUnusableError, type CacheCorruptionError } from '../errors.js'
 import type { Warning } from '../report.js'
 import type { Change, Manifest, PartEntry, TableKey } from './catalog.js'
 import { applyChange, emptyManifest } from './change.js'
