@@ -102,6 +102,26 @@ function cancelRequest(options: object, client: PgClient): void {
   else connection.connect(port, host)
 }
 
+/** A pool of this module's own making, to be ended by whoever opened it. */
+export interface PostgresPool extends PgPool {
+  end(): Promise<void>
+}
+
+/** What `postgresPool` takes. */
+export interface PostgresPoolOptions {
+  /** `postgres://user@host:port/database`; without it the usual `PG*` variables and defaults count. */
+  connectionString?: string | undefined
+  /** Connections at most (default 2). */
+  max?: number | undefined
+  /** Longest wait for a connection, in ms (default 10,000). */
+  connectTimeoutMs?: number | undefined
+}
+
+/** A pool for programs that have none of their own. Connects when it is first used. */
+export function postgresPool({ connectionString, max = 2, connectTimeoutMs = 10_000 }: PostgresPoolOptions = {}): PostgresPool {
+  return new pg.Pool({ max, connectionTimeoutMillis: connectTimeoutMs, application_name: 'millrace', ...(connectionString === undefined ? {} : { connectionString }) })
+}
+
 /** What `postgresSource` takes. */
 export interface PostgresSourceOptions {
   /** A `pg.Pool` of yours; it stays open. Clients of it are left in UTC, see `borrow`. */
