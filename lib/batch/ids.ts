@@ -39,7 +39,9 @@ export function idAt(ids: IdArray, position: number): Id {
 
 /** A typed array's ids as the plain array a fetcher gets. */
 export function idList(ids: IdArray): Id[] {
-  return ids instanceof Float64Array ? Array.from(ids) : Array.from(ids, id => idOf(id)!)
+  const list = new Array<Id>(ids.length)
+  for (let i = 0; i < list.length; i++) list[i] = idAt(ids, i)
+  return list
 }
 
 /** The position of the first id not below `id`, in ascending `ids`, searching `from` … `to`. */

@@ -25,7 +25,10 @@ const INHERITED = new Set(Object.getOwnPropertyNames(Object.prototype))
  */
 export class RowCollector {
   readonly #options: CollectorOptions
-  readonly #columns = new Map<string, unknown[]>()
+  /** By position in `names`; undefined before the first value. */
+  readonly #columns: (unknown[] | undefined)[]
+  /** Whether every object has something under the name, so that only an own property counts. */
+  readonly #inherited: readonly boolean[]
   readonly #seen: Uint8Array
   readonly #bad = new Map<number, MillraceError>()
   readonly #batches: RowBatch[] = []
@@ -36,6 +39,8 @@ export class RowCollector {
   constructor(options: CollectorOptions) {
     this.#options = options
     this.#seen = new Uint8Array(options.ids.length)
+    this.#columns = options.names.map(() => undefined)
+    this.#inherited = options.names.map(name => INHERITED.has(name))
   }
 
   /** Take one item of a fetcher's answer: a row, an array of rows, or a RowBatch. */
@@ -47,7 +52,7 @@ export class RowCollector {
 
   /** Everything that came, in the order of the ids. */
   finish(): FetchedBatch {
-    const { ids, batch } = this.#options
+    const { ids, batch, names } = this.#options
     if (this.#batches.length > 0 && this.#rows === 0 && this.mistakes.length === 0) {
       const whole = this.#fromBatches()
       if (whole) return whole
@@ -56,7 +61,9 @@ export class RowCollector {
     const found = positionsWhere(this.#seen, 1)
     const all = found.length === ids.length
     const raw = new Map<string, RawColumn>()
-    for (const [name, values] of this.#columns) raw.set(name, { values: all ? values : Array.from(found, position => values[position]) })
+    this.#columns.forEach((values, c) => {
+      if (values) raw.set(names[c]!, { values: all ? values : Array.from(found, position => values[position]) })
+    })
     const bad = new Map<number, MillraceError>()
     if (this.#bad.size > 0) found.forEach((position, row) => { if (this.#bad.has(position)) bad.set(row, this.#bad.get(position)!) })
     return { index: batch, ids: all ? ids : pick(ids, found), raw, missing: all ? ids.subarray(0, 0) : pick(ids, positionsWhere(this.#seen, 0)), bad }
@@ -82,9 +89,9 @@ export class RowCollector {
       if (this.#seen[position] === 1) this.#compare(row as Record<string, unknown>, position)
       else {
         this.#seen[position] = 1
-        for (const name of names) {
-          const value = ownValue(row as Record<string, unknown>, name)
-          if (value !== undefined) this.#column(name)[position] = value
+        for (let c = 0; c < names.length; c++) {
+          const value = this.#valueOf(row as Record<string, unknown>, c)
+          if (value !== undefined) this.#column(c)[position] = value
         }
       }
     } catch (cause) {
@@ -96,10 +103,7 @@ export class RowCollector {
 
   /** A second row of an id: fine when equal, else that id fails. */
   #compare(row: Record<string, unknown>, position: number): void {
-    const differing = this.#options.names.find(name => {
-      const value = ownValue(row, name)
-      return !sameValue(value, this.#columns.get(name)?.[position])
-    })
+    const differing = this.#options.names.find((_, c) => !sameValue(this.#valueOf(row, c), this.#columns[c]?.[position]))
     if (differing === undefined || this.#bad.has(position)) return
     const error = new FetcherContractError({ batch: this.#options.batch,
       reason: `two different rows of id ${idAt(this.#options.ids, position)} (column ${differing})` })
@@ -107,13 +111,13 @@ export class RowCollector {
     this.mistakes.push(error)
   }
 
-  #column(name: string): unknown[] {
-    let column = this.#columns.get(name)
-    if (!column) {
-      column = new Array<unknown>(this.#options.ids.length).fill(undefined)
-      this.#columns.set(name, column)
-    }
-    return column
+  #column(c: number): unknown[] {
+    return this.#columns[c] ??= new Array<unknown>(this.#options.ids.length).fill(undefined)
+  }
+
+  #valueOf(row: Record<string, unknown>, c: number): unknown {
+    const name = this.#options.names[c]!
+    return this.#inherited[c] && !Object.hasOwn(row, name) ? undefined : row[name]
   }
 
   /** Where an id stands among those asked for; most answers come in order. */
@@ -196,11 +200,6 @@ function rowOrder(positions: readonly Uint32Array[], seen: Uint8Array): Uint32Ar
     }
   }
   return ordered ? undefined : Uint32Array.from(rowAt.filter(at => at >= 0))
-}
-
-function ownValue(row: Record<string, unknown>, name: string): unknown {
-  if (INHERITED.has(name) && !Object.hasOwn(row, name)) return undefined
-  return row[name]
 }
 
 function sameValue(a: unknown, b: unknown): boolean {
