@@ -44,24 +44,30 @@ export class IdSet {
 }
 
 function * bitmapWindows({ base, words, count }: { base: number, words: Uint32Array, count: number }, maxIds: number): Generator<IdArray> {
-  let left = count
-  let window = new Float64Array(Math.min(maxIds, left))
+  let offset = 0
+  for (let left = count; left > 0;) {
+    const window = new Float64Array(Math.min(maxIds, left))
+    offset = fillWindow(window, base, words, offset)
+    left -= window.length
+    yield window
+  }
+}
+
+/** Write the ids of the bits from `offset` on until the window is full; returns where the next one goes on. */
+function fillWindow(window: Float64Array, base: number, words: Uint32Array, offset: number): number {
   let filled = 0
-  for (let w = 0; w < words.length; w++) {
-    let word = words[w]!
-    const first = base + w * 32
+  let at = Math.floor(offset / 32)
+  // bits before the offset were taken
+  let word = words[at]! & -1 << offset % 32
+  for (;;) {
+    const first = base + at * 32
     while (word !== 0) {
       const bit = 31 - Math.clz32(word & -word)
       word &= word - 1
       window[filled++] = first + bit
-      if (filled === window.length) {
-        left -= filled
-        yield window
-        if (left === 0) return
-        window = new Float64Array(Math.min(maxIds, left))
-        filled = 0
-      }
+      if (filled === window.length) return at * 32 + bit + 1
     }
+    word = words[++at]! | 0
   }
 }
 

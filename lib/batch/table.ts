@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from '../errors.js'
 import { newReport, type RunReport } from '../report.js'
-import type { Column } from './cells.js'
+import { columnOf, type Column } from './cells.js'
 import type { Field } from './column-type.js'
 import { unifyFields } from './combine.js'
 import { formatTable } from './format-table.js'
@@ -40,7 +40,7 @@ export class Table<R extends object = Row> implements Iterable<R> {
     if (!this.columnNames.includes(name)) {
       throw new InvalidArgumentError({ argument: 'column', expected: `one of ${this.columnNames.join(', ')}`, found: name })
     }
-    const column = joinColumns(this.batches.map(batch => batch.column(name)))
+    const column = joinColumns(this.batches, name)
     this.#columns.set(name, column)
     return column
   }
@@ -69,9 +69,15 @@ export class Table<R extends object = Row> implements Iterable<R> {
 type NumberArray = Float64Array | Float32Array | Int32Array | BigInt64Array
 
 /** Batches' columns as one: typed while all are of one kind (int64 and doubles of integers become int64), else plain. */
-function joinColumns(columns: readonly Column[]): Column {
-  if (columns.length === 1) return columns[0]!
-  const length = columns.reduce((sum, column) => sum + column.length, 0)
+function joinColumns(batches: readonly RowBatch<object>[], name: string): Column {
+  if (batches.length === 1) return batches[0]!.column(name)
+  const length = batches.reduce((sum, batch) => sum + batch.length, 0)
+  const vectors = batches.map(batch => batch.vector(name)!)
+  return vectors.every(vector => vector.form === 'fixed' && vector.valid === undefined)
+    ? joinTyped(batches.map(batch => batch.column(name)), length) : joinPlain(vectors.values(), vector => columnOf(vector), length)
+}
+
+function joinTyped(columns: readonly Column[], length: number): Column {
   const typed = columns.every(column => ArrayBuffer.isView(column))
   const sameKind = typed && columns.every(column => column.constructor === columns[0]!.constructor)
   const integers = typed && columns.every(column => column instanceof BigInt64Array || (column instanceof Float64Array && column.every(Number.isSafeInteger)))
@@ -84,7 +90,16 @@ function joinColumns(columns: readonly Column[]): Column {
     }
     return joined
   }
+  return joinPlain(columns, column => column, length)
+}
+
+/** Takes the parts one by one: what is decoded of one is garbage before the next. */
+function joinPlain<T>(parts: Iterable<T>, columnOfPart: (part: T) => Column, length: number): Column {
   const joined = new Array<unknown>(length)
-  for (const column of columns) for (let i = 0; i < column.length; i++) joined[at++] = column[i]
+  let at = 0
+  for (const part of parts) {
+    const column = columnOfPart(part)
+    for (let i = 0; i < column.length; i++) joined[at++] = column[i]
+  }
   return joined
 }
