@@ -13,6 +13,14 @@ function mapFixed(vector: FixedVector, cell: (value: never) => unknown): unknown
   return cells
 }
 
+/** The array's own values, null where null. */
+function plainValues({ values, valid, length }: FixedVector): unknown[] {
+  const plain = new Array<unknown>(length)
+  if (valid) for (let i = 0; i < length; i++) plain[i] = valid[i] === 0 ? null : values[i]
+  else for (let i = 0; i < length; i++) plain[i] = values[i]
+  return plain
+}
+
 /** A 64-bit integer as rows hold it: a number when safe, else a bigint. */
 export function integerCell(value: number | bigint): number | bigint {
   return typeof value === 'bigint' && value >= -9007199254740991n && value <= 9007199254740991n ? Number(value) : value
@@ -38,11 +46,9 @@ export function storageValues(vector: Vector): readonly unknown[] {
       return values
     }
     case 'fixed': {
-      switch (vector.type) {
-        case 'bool': return mapFixed(vector, (value: number) => value === 1)
-        case 'int64': return mapFixed(vector, integerCell)
-        default: return mapFixed(vector, (value: unknown) => value)
-      }
+      if (vector.type === 'bool') return mapFixed(vector, (value: number) => value === 1)
+      if (vector.values instanceof BigInt64Array && vector.type === 'int64') return mapFixed(vector, integerCell)
+      return plainValues(vector)
     }
   }
 }

@@ -109,12 +109,13 @@ export function concatVectors(type: ColumnType, vectors: readonly Vector[]): Vec
     }
     return { form: 'dictionary', type, length, codes, dictionary: first.dictionary }
   }
-  const values: unknown[] = []
+  const values = new Array<unknown>(length)
+  let at = 0
   for (const vector of vectors) {
     const stored = storageValues(vector)
-    for (let i = 0; i < stored.length; i++) values.push(stored[i])
+    for (let i = 0; i < stored.length; i++) values[at++] = stored[i]
   }
-  return buildVector(type, values)
+  return vectors.every(vector => vector.form === 'values') ? { form: 'values', type, length, values } : buildVector(type, values)
 }
 
 function concatBytes(type: ColumnType, length: number, vectors: readonly BytesVector[]): Vector {
