@@ -86,7 +86,16 @@ export function splitTypes(entries: readonly string[] = []): Record<string, stri
   }))
 }
 
+/**
+ * The value of an option that a command cannot do without. Checked here and not by commander, which would name what is missing
+ * before what is misspelt.
+ */
+export function required<T>(flags: string, value: T | undefined): T {
+  if (value === undefined) throw new InvalidArgumentError({ argument: flags.split(' ')[0]!, expected: `${flags} (--help shows examples)`, found: 'nothing' })
+  return value
+}
+
 /** Examples under a command's help, each with what it is for. */
 export function examples(command: Command, title: string, lines: readonly (readonly [command: string, purpose: string])[]): Command {
-  return command.addHelpText('after', `\n${title}:\n${lines.map(([line, purpose]) => `  # ${purpose}\n  ${line}`).join('\n')}\n`)
+  return command.addHelpText('after', `\n${title}:\n${lines.map(([line, purpose]) => `  # ${purpose}\n  ${line}`).join('\n')}`)
 }

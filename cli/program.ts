@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { Command } from 'commander'
-import { InvalidArgumentError } from '../lib/errors.js'
 import { addCache } from './commands/cache.js'
 import { addGet } from './commands/get.js'
 import { addPlan } from './commands/plan.js'
@@ -25,7 +24,7 @@ export function programOf(session: Session, { json }: { json: boolean }): Comman
       // with --json the error is printed as data, by whoever catches it
       outputError: (text, write) => { if (!json) write(text.replace(/^error: /, 'millrace: ')) }
     })
-    .showHelpAfterError('(--help after a command shows its options and examples)')
+    .showHelpAfterError(json ? false : '(--help after a command shows its options and examples)')
     .showSuggestionAfterError()
     // excess arguments are named below
     .allowExcessArguments()
@@ -33,8 +32,7 @@ export function programOf(session: Session, { json }: { json: boolean }): Comman
   program.hook('preAction', (_, command) => {
     const excess = command.args[command.registeredArguments.length]
     if (excess === undefined) return
-    throw new InvalidArgumentError({ argument: `millrace ${[command.parent?.name(), command.name()].filter(name => name && name !== 'millrace').join(' ')}`,
-      expected: command.registeredArguments.length === 0 ? 'options only' : `${command.registeredArguments.map(argument => argument.name()).join(' ')} and options`, found: excess })
+    command.error(`error: unexpected argument '${excess}'`)
   })
   return program.addHelpText('after', `${EXIT_CODES_HELP}
 Start here:

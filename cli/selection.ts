@@ -1,13 +1,13 @@
-import { Option, type Command } from 'commander'
+import type { Command } from 'commander'
 import { idsFrom } from './ids.js'
-import { cacheDirOption, count, jsonOption, repeatable, splitColumns, splitTypes, withNamespace, type CacheOptions, type NamespaceOptions } from './options.js'
+import { cacheDirOption, count, jsonOption, repeatable, required, splitColumns, splitTypes, withNamespace, type CacheOptions, type NamespaceOptions } from './options.js'
 import type { Session } from './session.js'
 import type { DataRequest } from '../pipelines/request.js'
 
 /** What `get` and `plan` have in common: which rows of which table. */
 export interface SelectionOptions extends CacheOptions, NamespaceOptions {
-  table: string
-  columns: string[]
+  table?: string
+  columns?: string[]
   ids?: string[]
   idsFile?: string[]
   range?: string[]
@@ -19,8 +19,8 @@ export interface SelectionOptions extends CacheOptions, NamespaceOptions {
 /** Declare them. */
 export function withSelection(command: Command): Command {
   command
-    .addOption(new Option('--table <schema.table>', 'the table; parts that contain dots in double quotes').makeOptionMandatory())
-    .addOption(repeatable('--columns <names>', 'columns, separated by commas; meta.city reads into the JSON column meta;\na dot in a real name is written \\. and a comma \\,').makeOptionMandatory())
+    .option('--table <schema.table>', 'the table; parts that contain dots in double quotes')
+    .addOption(repeatable('--columns <names>', 'columns, separated by commas; meta.city reads into the JSON column meta;\na dot in a real name is written \\. and a comma \\,'))
     .addOption(repeatable('--ids <list>', 'ids, separated by commas'))
     .addOption(repeatable('--ids-file <file>', 'ids from a file, separated by line ends, blanks or commas; - is stdin'))
     .addOption(repeatable('--range <first..last>', 'all ids of a range, both ends included'))
@@ -35,8 +35,8 @@ export function withSelection(command: Command): Command {
 /** The request they make, without a fetcher. */
 export function selectionOf(options: SelectionOptions, session: Session): Omit<DataRequest, 'fetcher'> {
   return {
-    table: options.table,
-    columns: splitColumns(options.columns),
+    table: required('--table SCHEMA.TABLE', options.table),
+    columns: splitColumns(required('--columns NAMES', options.columns)),
     ids: idsFrom(options, session.stdin),
     namespace: options.namespace,
     idColumn: options.idColumn,

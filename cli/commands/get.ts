@@ -69,7 +69,7 @@ async function get(options: GetOptions, session: Session): Promise<void> {
       const names = namesOf(selection)
       const failure = await deliver(stream, target, { format, names })
       if (failure?.error instanceof ReaderLeft) return
-      tell(options, session, { names, format, report: stream.report, failure: failure?.error })
+      tell(options, session, { table: selection.table, names, format, report: stream.report, failure: failure?.error })
       if (failure) throw options.json ? new Told(failure.error) : failure.error
     })
   } finally {
@@ -125,10 +125,10 @@ async function deliver(stream: DataStream, target: Target, { format, names }: { 
 }
 
 /** The report, for people or programs. */
-function tell(options: GetOptions, session: Session, { names, format, report, failure }: { names: readonly string[], format: FormatName, report: RunReport | undefined, failure: unknown }): void {
+function tell(options: GetOptions, session: Session, { table, names, format, report, failure }: { table: string, names: readonly string[], format: FormatName, report: RunReport | undefined, failure: unknown }): void {
   if (options.json) {
     const out = options.out === '-' ? undefined : options.out
-    const line = jsonLine({ ok: failure === undefined, table: options.table, columns: names, format, out,
+    const line = jsonLine({ ok: failure === undefined, table, columns: names, format, out,
       report: report && reportFacts(report), error: failure === undefined ? undefined : errorFacts(failure) })
     if (out === undefined) note(session, line)
     else print(session, line)
@@ -137,7 +137,7 @@ function tell(options: GetOptions, session: Session, { names, format, report, fa
   for (const { message } of report?.warnings ?? []) note(session, `warning: ${message}`)
   if (!report || options.quiet || session.signal.aborted) return
   const { rows, hits, fetched, batches, retries, ms } = report
-  note(session, `${options.table}: ${counted(rows, 'row')}, ${formatCount(hits)} cached, ${formatCount(fetched)} fetched` +
+  note(session, `${table}: ${counted(rows, 'row')}, ${formatCount(hits)} cached, ${formatCount(fetched)} fetched` +
     `${batches > 0 ? ` in ${counted(batches, 'batch', 'batches')}` : ''}${retries > 0 ? ` with ${counted(retries, 'retry', 'retries')}` : ''}, ${formatMs(ms)}` +
     (options.out && options.out !== '-' && (failure === undefined || exitCodeOf(failure) === EXIT.incomplete) ? ` → ${options.out}` : ''))
 }

@@ -22,11 +22,11 @@ async function plan(options: SelectionOptions, session: Session): Promise<void> 
   const selection = selectionOf(options, session)
   const made = await withCache(options, session, cache => planData({ ...selection, cache }))
   if (options.json) {
-    print(session, jsonLine({ table: options.table, ...made }))
+    print(session, jsonLine({ table: selection.table, ...made }))
     return
   }
   const { ids, hits, misses, batches, batchSize, columnsToFetch, estimatedBytes } = made
-  print(session, `${options.table}: ${counted(ids, 'id')}, ${formatCount(hits)} cached, ${formatCount(misses)} to fetch`)
+  print(session, `${selection.table}: ${counted(ids, 'id')}, ${formatCount(hits)} cached, ${formatCount(misses)} to fetch`)
   if (misses === 0) {
     print(session, 'nothing would be fetched')
     return
