@@ -43,7 +43,8 @@ export function abortableReader<T>(source: AsyncIterable<T>, signal: AbortSignal
 /** A stream is destroyed: its iterator's `return()` would queue behind the item it waits for. */
 async function letGo(source: object, iterator: AsyncIterator<unknown>): Promise<void> {
   try {
-    if ('destroy' in source && typeof source.destroy === 'function') source.destroy()
+    const { destroy } = source as { destroy?: () => void }
+    if (typeof destroy === 'function') destroy.call(source)
     else await iterator.return?.()
   } catch {
     // it is being left; what it says about that concerns nobody

@@ -185,10 +185,7 @@ function denseSet(ids: NumberArray): IdSet | undefined {
  * @throws {InvalidArgumentError} something is no id; the error names its position
  */
 export async function collectIds(ids: IdsInput, signal?: AbortSignal): Promise<IdSet> {
-  if (typeof ids !== 'object' || ids === null || !(Symbol.iterator in ids || Symbol.asyncIterator in ids)) {
-    throw new InvalidArgumentError({ argument: 'ids', expected: 'an array, typed array, iterable, async iterable or stream of ids',
-      found: ids === null ? 'null' : typeof ids })
-  }
+  checkIterable(ids)
   if (Buffer.isBuffer(ids)) throw bytesAsIds('ids')
   const dense = isNumberArray(ids) ? denseSet(ids) : undefined
   if (dense) return dense
@@ -211,6 +208,12 @@ export async function collectIds(ids: IdsInput, signal?: AbortSignal): Promise<I
     }
   }
   return collector.finish()
+}
+
+function checkIterable(ids: unknown): void {
+  if (typeof ids === 'object' && ids !== null && (Symbol.iterator in ids || Symbol.asyncIterator in ids)) return
+  throw new InvalidArgumentError({ argument: 'ids', expected: 'an array, typed array, iterable, async iterable or stream of ids',
+    found: ids === null ? 'null' : typeof ids })
 }
 
 /** A file's bytes would all pass for ids between 0 and 255. */

@@ -1,4 +1,5 @@
 import pRetry, { AbortError } from 'p-retry'
+import { abortableReader } from '../abortable.js'
 import { idList, type IdArray } from '../batch/ids.js'
 import { RowBatch } from '../batch/row-batch.js'
 import type { FetchedBatch } from '../batch/window.js'
@@ -25,6 +26,9 @@ export interface FetchSettings {
 export type FetchOutcome =
   | { batch: FetchedBatch, mistakes: readonly MillraceError[], retries: number }
   | { failed: unknown, retries: number }
+
+/** The longest a timer can wait: 24 days. More would fire at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1
 
 /** First pause before another attempt, in ms; doubled each time, with jitter. */
 const RETRY_PAUSE_MS = 100
@@ -69,15 +73,10 @@ async function attemptFetch({ fetcher, table, columns, idColumn, fetchTimeoutMs,
   index: number, signal: AbortSignal): Promise<{ batch: FetchedBatch, mistakes: readonly MillraceError[] }> {
   const abort = new AbortController()
   const stop = (): void => abort.abort(signal.reason)
-  const stopped = new Promise<never>((_, reject) => {
-    abort.signal.addEventListener('abort', () => reject(abort.signal.reason as Error), { once: true })
-  })
-  // nobody may be racing against it when it fires
-  stopped.catch(() => undefined)
   signal.addEventListener('abort', stop, { once: true })
   if (signal.aborted) stop()
   const timer = fetchTimeoutMs > 0
-    ? setTimeout(() => abort.abort(new Error(`the fetcher gave no complete answer within ${fetchTimeoutMs} ms`)), fetchTimeoutMs) : undefined
+    ? setTimeout(() => abort.abort(new Error(`the fetcher gave no complete answer within ${fetchTimeoutMs} ms`)), Math.min(fetchTimeoutMs, MAX_TIMER_MS)) : undefined
   try {
     abort.signal.throwIfAborted()
     const request: FetchRequest = { columns: columns.bases, paths: columns.paths.map(({ name }) => name),
@@ -86,9 +85,7 @@ async function attemptFetch({ fetcher, table, columns, idColumn, fetchTimeoutMs,
     const collector = new RowCollector({ ids, batch: index, idColumn,
       names: [...new Set([...columns.bases, ...columns.paths.map(({ name }) => name)])] })
     // a copy: what a fetcher does to its ids must not reach the run
-    const work = (async () => await fetcher(idList(ids), table, request))()
-    work.catch(() => undefined)
-    await consume(await Promise.race([work, stopped]), collector, stopped, index)
+    await consume(await unlessAborted((async () => await fetcher(idList(ids), table, request))(), abort.signal), collector, abort.signal, index)
     return { batch: collector.finish(), mistakes: collector.mistakes }
   } finally {
     clearTimeout(timer)
@@ -98,7 +95,14 @@ async function attemptFetch({ fetcher, table, columns, idColumn, fetchTimeoutMs,
   }
 }
 
-async function consume(result: unknown, collector: RowCollector, stopped: Promise<never>, index: number): Promise<void> {
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return await new Promise<T>((resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
+    work.then(resolve, reject)
+  })
+}
+
+async function consume(result: unknown, collector: RowCollector, signal: AbortSignal, index: number): Promise<void> {
   if (result instanceof RowBatch) {
     collector.add(result)
     return
@@ -107,20 +111,11 @@ async function consume(result: unknown, collector: RowCollector, stopped: Promis
     throw new FetcherContractError({ batch: index, reason: `it answered with ${result === null ? 'null' : `a ${typeof result}`} instead of rows` })
   }
   if (Symbol.asyncIterator in result) {
-    const iterator = (result as AsyncIterable<unknown>)[Symbol.asyncIterator]()
-    let ended = false
+    const reader = abortableReader(result as AsyncIterable<unknown>, signal)
     try {
-      for (;;) {
-        const next = iterator.next()
-        next.catch(() => undefined)
-        const item: IteratorResult<unknown> = await Promise.race([next, stopped])
-        if (item.done === true) break
-        collector.add(item.value)
-      }
-      ended = true
+      for (let next = await reader.next(); next.done !== true; next = await reader.next()) collector.add(next.value)
     } finally {
-      // not awaited: an iterator that hangs would hang its own ending
-      if (!ended) void Promise.resolve(iterator.return?.()).catch(() => undefined)
+      reader.close()
     }
     return
   }

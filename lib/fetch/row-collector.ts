@@ -16,6 +16,15 @@ interface CollectorOptions {
   names: readonly string[]
 }
 
+/** Asking a revoked proxy what it is throws; it counts as a row, which cannot be read. */
+function kindOf(item: unknown): 'batch' | 'rows' | 'row' {
+  try {
+    return item instanceof RowBatch ? 'batch' : Array.isArray(item) ? 'rows' : 'row'
+  } catch {
+    return 'row'
+  }
+}
+
 /** Names that objects inherit: taken from a row only as its own properties. */
 const INHERITED = new Set(Object.getOwnPropertyNames(Object.prototype))
 
@@ -45,8 +54,9 @@ export class RowCollector {
 
   /** Take one item of a fetcher's answer: a row, an array of rows, or a RowBatch. */
   add(item: unknown): void {
-    if (item instanceof RowBatch) this.#batches.push(item as RowBatch)
-    else if (Array.isArray(item)) for (const row of item) this.#addRow(row)
+    const kind = kindOf(item)
+    if (kind === 'batch') this.#batches.push(item as RowBatch)
+    else if (kind === 'rows') for (const row of item as readonly unknown[]) this.#addRow(row)
     else this.#addRow(item)
   }
 

@@ -5,8 +5,8 @@ import { barReporter } from './bar.js'
 /** @throws {InvalidArgumentError} neither a boolean nor a reporter */
 export function checkProgress(progress: unknown): void {
   if (progress === undefined || typeof progress === 'boolean') return
-  const reporter = progress
-  if (typeof reporter === 'object' && reporter !== null && [reporter.start, reporter.update, reporter.stop].every(part => typeof part === 'function')) return
+  const { start, update, stop } = Object(progress) as Partial<Record<keyof ProgressReporter, unknown>>
+  if ([start, update, stop].every(part => typeof part === 'function')) return
   throw new InvalidArgumentError({ argument: 'progress', expected: 'true, false or a ProgressReporter { start, update, stop }',
     found: progress === null ? 'null' : typeof progress })
 }
