@@ -105,7 +105,6 @@ Promise<{ plan: RowPlan, storing: boolean }> {
   let snapshot: Snapshot | undefined
   let storing = true
   try {
-    if (run.strict) await cacheOf(request).checkWritable()
     snapshot = await store.snapshot(warning => run.warn(warning), types)
     checkSource(snapshot.manifest, (request as Partial<DataRequest>).fetcher?.identity)
     run.adopt({ version: snapshot.manifest.version, columns: snapshot.columns })
@@ -116,6 +115,8 @@ Promise<{ plan: RowPlan, storing: boolean }> {
   }
   const wanted = columns.names.length > 0 ? columns.names : [idColumn]
   const plan = await planRows({ ids, columns: wanted, snapshot, store, run, batchSize, refresh })
+  // hits need no more than reading
+  if (run.strict && plan.misses > 0 && (request as Partial<DataRequest>).fetcher) await cacheOf(request).checkWritable(store.key.folder)
   return { plan, storing }
 }
 

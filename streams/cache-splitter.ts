@@ -2,10 +2,10 @@ import type { Transform } from 'node:stream'
 import { checkColumnTypes, type ColumnType } from '../lib/batch/column-type.js'
 import type { Piece } from '../lib/batch/combine.js'
 import type { Window } from '../lib/batch/window.js'
-import { coverSafely, type RowPlan } from '../lib/fetch/row-plan.js'
+import { coverSafely, passOver, type RowPlan } from '../lib/fetch/row-plan.js'
 import { requestColumns } from '../lib/fetch/request-columns.js'
 import { tableOf, type CacheReference } from '../lib/store/cache-reference.js'
-import { DamagedPartError, type Cover, type Snapshot } from '../lib/store/snapshot.js'
+import { UnusablePartError, type Cover, type Snapshot } from '../lib/store/snapshot.js'
 import { warningOf, type TableStore } from '../lib/store/table-store.js'
 import { stage } from './stage.js'
 
@@ -75,12 +75,12 @@ Promise<{ cover: Cover | undefined, pieces: ReadonlyMap<string, readonly Piece[]
     try {
       return { cover, pieces: await snapshot.read(cover) }
     } catch (error) {
-      if (!(error instanceof DamagedPartError)) {
-        run.trouble(warningOf('CACHE_READ_FAILED', error), error)
-        return { cover: undefined, pieces: new Map() }
+      if (error instanceof UnusablePartError) {
+        await passOver(error, snapshot, store, run)
+        continue
       }
-      snapshot.exclude(error.part)
-      for (const warning of await store.dropDamaged(error.part, error.corruption)) run.trouble(warning, error.corruption)
+      run.trouble(warningOf('CACHE_READ_FAILED', error), error)
+      return { cover: undefined, pieces: new Map() }
     }
   }
 }

@@ -3,7 +3,7 @@ import { batchSizeFor } from './miss-queue.js'
 import type { IdSet } from '../batch/id-set.js'
 import type { IdArray } from '../batch/ids.js'
 import type { Run } from '../run.js'
-import { DamagedPartError, type Cover, type Snapshot } from '../store/snapshot.js'
+import { UnusablePartError, type Cover, type Snapshot } from '../store/snapshot.js'
 import { warningOf, type TableStore } from '../store/table-store.js'
 
 /** What a request will do, decided before anything is fetched or decoded. */
@@ -70,13 +70,19 @@ export async function coverSafely(snapshot: Snapshot, store: TableStore, ids: Id
     try {
       return await snapshot.cover(ids, columns)
     } catch (error) {
-      if (error instanceof DamagedPartError) {
-        snapshot.exclude(error.part)
-        for (const warning of await store.dropDamaged(error.part, error.corruption)) run.trouble(warning, error.corruption)
-      } else {
+      if (error instanceof UnusablePartError) await passOver(error, snapshot, store, run)
+      else {
         run.trouble(warningOf('CACHE_READ_FAILED', error), error)
         return undefined
       }
     }
   }
+}
+
+/** Go on without a part: a damaged one leaves the table, one that the system would not read only this request. */
+export async function passOver(unusable: UnusablePartError, snapshot: Snapshot, store: TableStore, run: Run): Promise<void> {
+  const { part, corruption, ids, cause } = unusable
+  snapshot.exclude(unusable)
+  if (corruption) for (const warning of await store.dropDamaged(part, corruption, ids)) run.trouble(warning, corruption)
+  else run.trouble(warningOf('CACHE_READ_FAILED', cause, store.settings.blobs.pathOf(store.key.folder, part.name)), cause)
 }

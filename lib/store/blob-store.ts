@@ -27,9 +27,11 @@ export interface BlobStore {
 export interface BlobWriter {
   /** Append; resolves when the bytes may be reused. */
   write(bytes: Uint8Array): Promise<void>
-  /** Make the blob durable and visible under `name`. */
+  /** Make the blob durable and visible under `name`, and keep it marked as in use. */
   commit(name: string): Promise<void>
-  /** Drop what was written. Never throws. */
+  /** A manifest names the blob now: it needs its writer's protection no more. Never throws. */
+  release(): Promise<void>
+  /** Drop what was written, a committed blob included. Never throws. */
   abort(): Promise<void>
 }
 
@@ -47,4 +49,6 @@ export interface BlobInfo {
   name: string
   bytes: number
   modifiedMs: number
+  /** A live writer has not released or dropped it yet: no garbage, however old (a process may sleep). */
+  inUse?: boolean
 }

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs'
-import { access, mkdir, stat } from 'node:fs/promises'
+import { access, mkdir } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { CacheUnusableError, InvalidArgumentError, messageOf } from '../errors.js'
@@ -37,6 +37,15 @@ export interface TableOptions {
   idColumn?: string | undefined
 }
 
+/** A folder in the place of a table's. */
+export interface UnusableFolder {
+  folder: string
+  file: string
+  reason: string
+  /** None of its manifests can be read. */
+  damaged?: boolean
+}
+
 /** The cache folder when none is named, as the seed system had it. */
 export function defaultCacheDir(): string {
   return join(homedir(), 'data', 'cached_data')
@@ -70,14 +79,29 @@ export class CacheStore {
     return this.#store({ table: name, namespace, idColumn, folder: tableFolder(name, namespace, idColumn) })
   }
 
-  /** Every table somebody committed to. Folders of others are passed over. */
+  /** Every table somebody committed to. Folders of others, and such as cannot be used, are passed over. */
   async tables(): Promise<TableStore[]> {
-    const found: TableStore[] = []
+    return (await this.survey()).tables
+  }
+
+  /** As `tables`, and the folders that look like a table's and are none that can be used, with the reason. */
+  async survey(): Promise<{ tables: TableStore[], unusable: UnusableFolder[] }> {
+    const tables: TableStore[] = []
+    const unusable: UnusableFolder[] = []
     for (const folder of await this.settings.catalog.list()) {
-      const { manifest } = await this.settings.catalog.read({ folder })
-      if (manifest) found.push(this.#store({ folder, table: manifest.table, namespace: manifest.namespace, idColumn: manifest.idColumn }))
+      const file = this.settings.blobs.pathOf(folder, '')
+      try {
+        const { manifest, damaged, newerFormat } = await this.settings.catalog.read({ folder })
+        if (newerFormat) unusable.push({ folder, file: newerFormat.file, reason: `written by a newer millrace (format ${newerFormat.format})` })
+        else if (!manifest) damaged.forEach(({ file, reason }) => unusable.push({ folder, file, reason, damaged: true }))
+        else if (tableFolder(manifest.table, manifest.namespace, manifest.idColumn) !== folder) {
+          unusable.push({ folder, file, reason: `holds the cache of ${formatTableName(manifest.table)}, whose folder has another name` })
+        } else tables.push(this.#store({ folder, table: manifest.table, namespace: manifest.namespace, idColumn: manifest.idColumn }))
+      } catch (error) {
+        unusable.push({ folder, file, reason: messageOf(error) })
+      }
     }
-    return found.sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0)
+    return { tables: tables.sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0), unusable }
   }
 
   /**
@@ -92,26 +116,30 @@ export class CacheStore {
   /**
    * As `prepare`, and that commits can be written.
    *
+   * @param folder the folder of a table, which may have rights of its own
    * @throws {CacheUnusableError}
    */
-  async checkWritable(): Promise<void> {
-    await this.#check(constants.R_OK | constants.W_OK | constants.X_OK)
+  async checkWritable(folder?: string): Promise<void> {
+    const mode = constants.R_OK | constants.W_OK | constants.X_OK
+    await this.#check(mode)
+    if (folder === undefined) return
+    await access(join(this.dir, folder), mode).catch((cause: unknown) => {
+      if (errnoOf(cause) !== 'ENOENT') throw this.#unusable(cause)
+    })
   }
 
   async #check(mode: number): Promise<void> {
-    const unusable = (reason: string, cause?: unknown): CacheUnusableError => {
-      const errno = errnoOf(cause)
-      return new CacheUnusableError({ file: this.dir, reason, cause, ...(errno ? { errno } : {}) })
-    }
     try {
       await mkdir(this.dir, { recursive: true, mode: 0o700 })
-      const stats = await stat(this.dir)
-      if (!stats.isDirectory()) throw unusable('is not a folder')
       await access(this.dir, mode)
     } catch (cause) {
-      if (cause instanceof CacheUnusableError) throw cause
-      throw unusable(`cannot be used as a cache folder: ${messageOf(cause)}`, cause)
+      throw this.#unusable(cause)
     }
+  }
+
+  #unusable(cause: unknown): CacheUnusableError {
+    const errno = errnoOf(cause)
+    return new CacheUnusableError({ file: this.dir, cause, reason: `cannot be used as a cache folder: ${messageOf(cause)}`, ...(errno ? { errno } : {}) })
   }
 
   /** Close what is open. The object stays usable: files are opened again on demand. */

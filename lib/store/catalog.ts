@@ -1,5 +1,6 @@
 import type { Field } from '../batch/column-type.js'
 import type { Id } from '../batch/ids.js'
+import type { QueryChange, QueryRecord } from './query-record.js'
 import type { TableName } from './table-name.js'
 
 /** Version of the manifest format this code writes; a newer one is never touched. */
@@ -40,8 +41,12 @@ export interface Tombstone {
   ids: { name: string, bytes: number, sha256: string, count: number } | null
   /** The columns, or null for all of them. */
   columns: readonly string[] | null
+  /** Of all ids, only those from `idMin` to `idMax`, both included. */
+  range?: { idMin: Id, idMax: Id }
   /** Hides only parts whose oldest row was committed before, ms since 1970. */
   beforeMs?: number
+  /** Hides only parts of a lower `seq`: what a damaged part had replaced must not come back when it is dropped. */
+  belowSeq?: number
 }
 
 /** The truth about one table: which parts form it now. */
@@ -57,10 +62,14 @@ export interface Manifest {
   columns: readonly Field[]
   parts: readonly PartEntry[]
   tombstones: readonly Tombstone[]
+  /** Set when the rows are a query's result. */
+  query?: QueryRecord
   /** The highest `seq` of a tombstone that was dropped; rows fetched before it are not taken any more. */
   floor: number
   /** Files that left the table, and when: deleted after the grace time. */
   removed: readonly { name: string, atMs: number }[]
+  /** Tokens of the last commits, the newest last: a writer that cannot tell whether it was first looks its own up. */
+  commits?: readonly string[]
 }
 
 /** What a commit changes; re-applied to the newest manifest until it is in. */
@@ -77,9 +86,13 @@ export interface Change {
   dropTombstones?: readonly number[]
   /** Removed files that were deleted from disk. */
   forget?: readonly string[]
+  /** Unique to the commit. A manifest that has it among its `commits` holds the change already. */
+  token?: string
   source?: string | null
   /** Columns whose type the added parts may replace. */
   retype?: readonly string[]
+  /** What becomes of a query's record, in the same commit as its rows. */
+  query?: QueryChange
 }
 
 /** Which table a catalog entry is about. */
@@ -103,6 +116,12 @@ export interface CatalogState {
   newerFormat?: { file: string, format: number }
 }
 
+/** What became of all manifests that are kept. */
+export interface CatalogHealth {
+  checked: number
+  damaged: readonly { file: string, reason: string }[]
+}
+
 /**
  * Keeps the manifests. A commit is a compare-and-swap on the version: of two writers that saw the same one, the later is
  * told so and tries again on the newer. An implementer must never let two commits take one version, and must make a commit
@@ -112,8 +131,20 @@ export interface Catalog {
   /** The folders of all tables. */
   list(): Promise<string[]>
   read(key: { folder: string }): Promise<CatalogState>
-  /** Write `manifest` as version `expected + 1` if the latest is still `expected`; false when it is not. */
+  /**
+   * Write `manifest` as version `expected + 1` if the latest is still `expected`; false when it is not, or when that cannot be
+   * told any more (the manifest's last token can be looked up in the newest version then).
+   */
   commit(key: { folder: string }, expected: number, manifest: Manifest): Promise<boolean>
   /** Forget a table altogether. */
   drop(key: { folder: string }): Promise<void>
+  /** Check every manifest that is kept, not just the newest. */
+  inspect(key: { folder: string }): Promise<CatalogHealth>
+  /**
+   * Remove all manifests but the newest, oldest first; `damaged` ones are set aside, under the names that are returned. Rejects,
+   * with nothing changed, when the newest is damaged itself.
+   */
+  forgetOld(key: { folder: string }, damaged: readonly { file: string }[]): Promise<string[]>
+  /** Set all manifests of a table aside that has no readable one; returns their new names. */
+  forgetAll(key: { folder: string }): Promise<string[]>
 }

@@ -2,6 +2,7 @@ import { widenTypes, type Field } from '../batch/column-type.js'
 import { parseColumnName } from '../json/column-name.js'
 import { SchemaConflictError, SourceMismatchError } from '../errors.js'
 import { MANIFEST_FORMAT, type Change, type Manifest, type TableKey } from './catalog.js'
+import { changeRecord } from './query-record.js'
 import { formatTableName } from './table-name.js'
 
 /** Commits whose tokens a manifest remembers: more than others make while one waits for its disk. */
@@ -74,7 +75,9 @@ export function applyChange(manifest: Manifest, change: Change, version: number,
   const { add = [], remove = [], tombstones = [], dropTombstones = [], forget = [] } = change
   checkSource(manifest, change.source)
   const present = new Set(manifest.parts.map(part => part.name))
-  const removing = remove.filter(name => present.has(name))
+  const query = change.query && changeRecord(manifest.query, change.query)
+  if (query === 'pointless') return undefined
+  const removing = change.query?.replacesAll ? [...present] : remove.filter(name => present.has(name))
   if (change.removeAll && removing.length < remove.length) return undefined
   // rows whose fetch began before they were all made invalid, or before an invalidation that nobody remembers, must not come back
   const everything = manifest.tombstones.filter(tombstone => tombstone.ids === null && tombstone.columns === null && !tombstone.range &&
@@ -83,17 +86,20 @@ export function applyChange(manifest: Manifest, change: Change, version: number,
   // a table that was lost meanwhile counts from 1 again: no fetch began later than the version before this one
   const added = add.filter(part => part.since >= oldest).map(part => ({ ...part, since: Math.min(part.since, version - 1) }))
   // an exchange whose new half cannot join must not lose its old half
-  if (change.removeAll && added.length < add.length) return undefined
-  const changes = added.length + removing.length + tombstones.length + dropTombstones.length + forget.length
+  if ((change.removeAll || query) && added.length < add.length) return undefined
+  const changes = added.length + removing.length + tombstones.length + dropTombstones.length + forget.length + (query ? 1 : 0)
   if (changes === 0) return undefined
   const gone = new Set(removing)
   const dropped = manifest.tombstones.filter(tombstone => dropTombstones.includes(tombstone.seq))
   const parts = [...manifest.parts.filter(part => !gone.has(part.name)), ...added.map(part => ({ ...part, seq: change.seq ?? version }))]
   const removedFiles = [...removing, ...dropped.flatMap(tombstone => tombstone.ids ? [tombstone.ids.name] : [])]
-  let columns: readonly Field[] = manifest.columns
+  let columns: readonly Field[] = change.query?.replacesAll ? [] : manifest.columns
   for (const part of added) columns = widenColumns(columns, part.columns, change.retype)
+  const { query: record = undefined, ...rest } = manifest
+  const kept = query ? query.record : record
   return {
-    ...manifest,
+    ...rest,
+    ...(kept ? { query: kept } : {}),
     version,
     source: change.source ?? manifest.source,
     columns,

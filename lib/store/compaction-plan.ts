@@ -35,7 +35,11 @@ export function planCompaction(manifest: Manifest, partBytes: number, all = fals
     taken.add(part)
     bytes += part.bytes
   }
-  return { parts: closeOver(parts, taken), tombstones: [] }
+  const closed = closeOver(parts, taken)
+  // parts side by side that would only come out as as many parts are fine as they are
+  const total = closed.reduce((sum, part) => sum + part.bytes, 0)
+  const overlap = closed.some((part, i) => closed.some((other, j) => i < j && rangesOverlap(part, other)))
+  return overlap || Math.ceil(total / partBytes) < closed.length / 2 ? { parts: closed, tombstones: [] } : undefined
 }
 
 /**

@@ -1,14 +1,16 @@
 import type { Field } from '../batch/column-type.js'
 import { convertVector, scatterVectors } from '../batch/combine.js'
-import { collectIds, WINDOW_ROWS } from '../batch/id-set.js'
+import { collectIds, WINDOW_ROWS, type IdSet } from '../batch/id-set.js'
 import type { IdArray } from '../batch/ids.js'
 import { RowBatch } from '../batch/row-batch.js'
 import { hasNulls, nullVector, type Vector } from '../batch/vector.js'
+import { batchBytes, SizeGuess } from './batch-bytes.js'
 import type { Change, Manifest, PartEntry, TableKey } from './catalog.js'
 import type { CompactionPlan } from './compaction-plan.js'
-import { indexWindows } from './id-index.js'
-import type { NewPart, PartWriter } from './part-writer.js'
-import type { Snapshot } from './snapshot.js'
+import { mergeSteps, planCopies, type CompactionInput, type Copy } from './copy-plan.js'
+import { idsOfRows, indexWindows } from './id-index.js'
+import type { PartWriter } from './part-writer.js'
+import { hides, type Snapshot } from './snapshot.js'
 import type { StoreSettings } from './store-settings.js'
 
 /** The table that is compacted. */
@@ -17,76 +19,146 @@ export interface CompactionTarget {
   readonly settings: StoreSettings
   snapshotOf(manifest: Manifest): Snapshot
   partWriter(fields: readonly Field[], partial?: readonly string[]): PartWriter
-  commit(change: Change): Promise<Manifest | undefined>
+  commitParts(writers: readonly PartWriter[], change: Change): Promise<Manifest | undefined>
 }
 
 /**
  * Rewrite the plan's parts as parts of at most `partBytes`, split by id range, newest values first, invalid ones left out,
- * and commit the exchange. Undone by anybody else's removal of an input; killed at any point it has changed nothing.
+ * and commit the exchange. Row groups that nothing else touches are copied byte for byte. Undone by anybody else's removal of
+ * an input; killed at any point it has changed nothing.
  *
  * @returns whether the exchange was committed
+ * @throws {UnusablePartError} an input cannot be read
  */
 export async function compact(store: CompactionTarget, manifest: Manifest, plan: CompactionPlan, signal?: AbortSignal): Promise<boolean> {
-  const { folder } = store.key
-  const { reader, partBytes, blobs } = store.settings
-  const view: Manifest = { ...manifest, parts: plan.parts }
-  const snapshot = store.snapshotOf(view)
-  const ids = await collectIds(idsOf(store, plan.parts, snapshot), signal)
-  const fields = mergedFields(store, manifest, plan.parts)
-  const names = fields.slice(1).map(field => field.name)
-  const hasHoles = manifest.tombstones.some(tombstone => plan.parts.some(part => part.since < tombstone.seq))
-  const done: NewPart[] = []
-  let writer: PartWriter | undefined
-  try {
-    for (const window of ids.windows(WINDOW_ROWS)) {
-      signal?.throwIfAborted()
-      const { batch, presence } = await readWindow(snapshot, window, fields)
-      if (batch.length === 0) continue
-      const needs = batch.schema.some((field, c) => field.nullable && writer?.fields[c]?.nullable === false)
-      if (writer && (writer.bytes >= partBytes * 0.9 || needs)) {
-        done.push(await writer.finish({ since: manifest.version }))
-        writer = undefined
-      }
-      // a column that is whole in the end loses its bitmap again
-      writer ??= store.partWriter(batch.schema, names.filter(name => hasHoles || !everywhere(plan.parts, name)))
-      await writer.append(batch, presence)
-    }
-    if (writer) done.push(await writer.finish({ since: manifest.version }))
-    writer = undefined
-  } catch (error) {
-    await writer?.abort()
-    await Promise.all(done.map(part => blobs.delete(folder, part.name).catch(() => undefined)))
-    throw error
-  }
-  const seq = Math.max(...plan.parts.map(part => part.seq))
+  const { reader } = store.settings
   // a tombstone may go once no part, old or new, is hidden by it
   const rest = manifest.parts.filter(part => !plan.parts.includes(part))
   const dropTombstones = plan.tombstones.filter(at => !rest.some(part => part.since < at))
-  const createdMs = Math.min(...plan.parts.map(part => part.createdMs))
-  const committed = await store.commit({ add: done.map(part => ({ ...part, createdMs })), remove: plan.parts.map(part => part.name), removeAll: true, seq, dropTombstones })
-  if (!committed) await Promise.all(done.map(part => blobs.delete(folder, part.name)))
-  plan.parts.forEach(part => reader.forget(folder, part.name))
+  const output = new CompactionOutput(store, manifest, plan.parts)
+  if (plan.parts.length > 0) await output.write(signal)
+  const committed = await store.commitParts(output.parts, { remove: plan.parts.map(part => part.name), removeAll: true,
+    ...(plan.parts.length > 0 ? { seq: Math.max(...plan.parts.map(part => part.seq)) } : {}), dropTombstones })
+  plan.parts.forEach(part => reader.forget(store.key.folder, part.name))
   return committed !== undefined
+}
+
+/** Writes the new parts of one compaction. */
+class CompactionOutput {
+  /** Finished, not committed yet. */
+  readonly parts: PartWriter[] = []
+  readonly #store: CompactionTarget
+  readonly #manifest: Manifest
+  readonly #inputs: readonly PartEntry[]
+  #writer: PartWriter | undefined
+  #fields: readonly Field[] = []
+  readonly #sizes = new SizeGuess()
+
+  constructor(store: CompactionTarget, manifest: Manifest, inputs: readonly PartEntry[]) {
+    this.#store = store
+    this.#manifest = manifest
+    this.#inputs = inputs
+  }
+
+  /** Read, merge and write everything; when that fails nothing is left. */
+  async write(signal?: AbortSignal): Promise<void> {
+    try {
+      await this.#write(signal)
+    } catch (error) {
+      for (const writer of this.#writer ? [...this.parts, this.#writer] : this.parts) await writer.abort()
+      throw error
+    }
+  }
+
+  async #write(signal: AbortSignal | undefined): Promise<void> {
+    const { settings } = this.#store
+    const snapshot = this.#store.snapshotOf({ ...this.#manifest, parts: this.#inputs })
+    const inputs: CompactionInput[] = []
+    for (const part of this.#inputs) inputs.push({ part, tail: await snapshot.tail(part), hasHoles: this.#hasHoles(part) })
+    this.#fields = mergedFields(this.#store, this.#manifest, this.#inputs)
+    const copies = planCopies(inputs, this.#fields, settings)
+    const ids = await idsExcept(inputs, copies, signal)
+    for (const step of mergeSteps(ids.windows(WINDOW_ROWS), copies)) {
+      signal?.throwIfAborted()
+      if ('copy' in step) await this.#copy(step.copy, snapshot)
+      else await this.#merge(step.ids, snapshot)
+    }
+    await this.#finish()
+  }
+
+  async #copy({ part, tail, group }: Copy, snapshot: Snapshot): Promise<void> {
+    const meta = tail.rowGroups[group]!
+    const bytes = await snapshot.readEncoded(part, group)
+    const writer = await this.#writerFor(bytes.length)
+    await writer.appendEncoded(meta, bytes, idsOfRows(tail.index, tail.firstRows[group]!, meta.rows))
+  }
+
+  async #merge(ids: IdArray, snapshot: Snapshot): Promise<void> {
+    const { batch, presence } = await readWindow(snapshot, ids, this.#fields)
+    const rawPerRow = batchBytes(batch) / batch.length
+    for (let from = 0; from < batch.length;) {
+      const left = batch.length - from
+      const to = from + Math.min(left, this.#sizes.groupRows(left, left * rawPerRow, this.#store.settings.partBytes))
+      const writer = await this.#writerFor(this.#sizes.encoded((to - from) * rawPerRow))
+      const before = writer.bytes
+      await writer.append(batch.slice(from, to), new Map([...presence].map(([name, bits]) => [name, bits.subarray(from, to)])))
+      this.#sizes.learn((to - from) * rawPerRow, writer.bytes - before)
+      from = to
+    }
+  }
+
+  /** The writer that takes the next `bytes`: another one when the part would grow too large. */
+  async #writerFor(bytes: number): Promise<PartWriter> {
+    if (this.#writer && this.#writer.bytes + bytes > this.#store.settings.partBytes) await this.#finish()
+    // a column that is whole in the end loses its bitmap again
+    const partial = this.#fields.slice(1).map(field => field.name).filter(name => this.#inputs.some(part => this.#hasHoles(part)) || !everywhere(this.#inputs, name))
+    return this.#writer ??= this.#store.partWriter(this.#fields, partial)
+  }
+
+  async #finish(): Promise<void> {
+    const writer = this.#writer
+    this.#writer = undefined
+    if (!writer) return
+    await writer.finish({ since: this.#manifest.version, createdMs: Math.min(...this.#inputs.map(part => part.createdMs)) })
+    this.parts.push(writer)
+  }
+
+  #hasHoles(part: PartEntry): boolean {
+    return this.#manifest.tombstones.some(tombstone => part.columns.some(({ name }) => hides(tombstone, part, name)))
+  }
 }
 
 function everywhere(parts: readonly PartEntry[], name: string): boolean {
   return parts.every(part => part.columns.some(column => column.name === name && !column.partial))
 }
 
-/** The ids of some parts, in arrays, repeats included. */
-export async function * idsOf(store: Pick<CompactionTarget, 'settings' | 'key'>, parts: readonly PartEntry[], request: object): AsyncGenerator<IdArray> {
-  for (const part of parts) {
-    const { index } = await store.settings.reader.tail(store.key.folder, part, request)
-    yield * indexWindows(index, WINDOW_ROWS)
+/** The inputs' ids but those of copied row groups. */
+async function idsExcept(inputs: readonly CompactionInput[], copies: readonly Copy[], signal?: AbortSignal): Promise<IdSet> {
+  async function * arrays(): AsyncGenerator<IdArray> {
+    for (const { part, tail } of inputs) {
+      const copied = new Set(copies.filter(copy => copy.part === part).map(copy => copy.group))
+      for (const [group, { rows }] of tail.rowGroups.entries()) {
+        if (!copied.has(group)) yield idsOfRows(tail.index, tail.firstRows[group]!, rows)
+      }
+    }
   }
+  return await collectIds(arrays(), signal)
 }
 
-/** All columns any input holds, in the table's order, the id first. */
+/** The ids of some parts, in arrays, repeats included. */
+export async function * idsOf(snapshot: Snapshot, parts: readonly PartEntry[]): AsyncGenerator<IdArray> {
+  for (const part of parts) yield * indexWindows((await snapshot.tail(part)).index, WINDOW_ROWS)
+}
+
+/** All columns any input holds, in the table's order, the id first; nullable where an input says so or lacks the column. */
 export function mergedFields(store: Pick<CompactionTarget, 'key'>, manifest: Manifest, parts: readonly PartEntry[]): Field[] {
-  const held = new Set(parts.flatMap(part => part.columns.map(column => column.name)))
-  const id = parts[0]!.columns[0]!
-  const others = manifest.columns.filter(field => held.has(field.name) && field.name !== store.key.idColumn)
-  return [{ name: id.name, type: id.type, nullable: false }, ...others]
+  const { idColumn } = store.key
+  const inputs = parts.flatMap(part => part.columns)
+  const held = new Set(inputs.map(column => column.name))
+  const ids = inputs.filter(column => column.name === idColumn)
+  const others = manifest.columns.filter(field => held.has(field.name) && field.name !== idColumn)
+  return [{ name: idColumn, type: ids[0]!.type, nullable: false, ...(ids.some(id => id.wide) ? { wide: true } : {}) },
+    ...others.map(field => ({ ...field, nullable: !everywhere(parts, field.name) || inputs.some(column => column.name === field.name && column.nullable) }))]
 }
 
 /**

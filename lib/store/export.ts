@@ -10,6 +10,7 @@ import { encodeFooter, FILE_HEADER } from '../parquet/footer.js'
 import { encodeRowGroup } from '../parquet/row-group.js'
 import { idsOf, mergedFields, readWindow } from './compaction.js'
 import { syncFolder, writeFully } from './local-files.js'
+import { UnusablePartError } from './snapshot.js'
 import type { TableStore } from './table-store.js'
 
 /** What was exported. */
@@ -36,12 +37,12 @@ export async function exportTable(store: TableStore, { file, columns }: { file: 
     return { ...field, nullable: true }
   })
   const fields = [{ ...all[0]!, nullable: false }, ...wanted.filter(field => field.name !== store.key.idColumn)]
-  const ids = await collectIds(idsOf(store, manifest.parts, snapshot))
   const target = resolve(file)
   await mkdir(dirname(target), { recursive: true })
   const temporary = `${target}.tmp-${randomUUID()}`
   const handle = await open(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600)
   try {
+    const ids = await collectIds(idsOf(snapshot, manifest.parts))
     const groups: PlacedRowGroup[] = []
     let offset = FILE_HEADER.length
     let rows = 0
@@ -65,6 +66,6 @@ export async function exportTable(store: TableStore, { file, columns }: { file: 
   } catch (error) {
     await handle.close().catch(() => undefined)
     await unlink(temporary).catch(() => undefined)
-    throw error
+    throw error instanceof UnusablePartError ? error.cause : error
   }
 }

@@ -245,6 +245,41 @@ export function * indexWindows(index: IdIndex, maxIds: number): Generator<IdArra
   }
 }
 
+/** The ids of `count` rows from `firstRow` on, in a new array. */
+export function idsOfRows(index: IdIndex, firstRow: number, count: number): IdArray {
+  if (index.form === 'list') return index.ids.slice(firstRow, firstRow + count)
+  const ids = new Float64Array(count)
+  let filled = 0
+  if (index.form === 'runs') {
+    const { starts, firstRows } = index
+    for (let run = lastNotAbove(firstRows, firstRow); filled < count; run++) {
+      const from = firstRow + filled - firstRows[run]!
+      const to = Math.min(firstRows[run + 1]! - firstRows[run]!, from + count - filled)
+      for (let i = from; i < to; i++) ids[filled++] = starts[run]! + i
+    }
+    return ids
+  }
+  const { base, words, counts } = index
+  for (let w = lastNotAbove(counts, firstRow), skip = firstRow - counts[w]!; filled < count; w++, skip = 0) {
+    for (let word = words[w]!; word !== 0 && filled < count; word &= word - 1) {
+      if (skip > 0) skip--
+      else ids[filled++] = base + w * 32 + 31 - Math.clz32(word & -word)
+    }
+  }
+  return ids
+}
+
+/** The last position whose value is not above `value`; the values ascend, repeats allowed. */
+function lastNotAbove(values: Uint32Array, value: number): number {
+  let [low, high] = [0, values.length]
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (values[middle]! <= value) low = middle + 1
+    else high = middle
+  }
+  return low - 1
+}
+
 function * runIds({ starts, firstRows }: RunIndex): Generator<number> {
   for (let run = 0; run < starts.length; run++) {
     const length = firstRows[run + 1]! - firstRows[run]!

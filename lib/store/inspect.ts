@@ -38,7 +38,7 @@ async function countRows(store: TableStore, manifest: Manifest): Promise<number>
   const apart = manifest.parts.filter(part => !overlapping.includes(part))
   const rows = apart.reduce((sum, part) => sum + part.rows, 0)
   if (overlapping.length === 0) return rows
-  return rows + (await collectIds(idsOf(store, overlapping, {}))).size
+  return rows + (await collectIds(idsOf(store.snapshotOf(manifest), overlapping))).size
 }
 
 /** Describe one table; undefined when it holds nothing. */

@@ -1,9 +1,7 @@
-import { randomUUID } from 'node:crypto'
 import { collectIds, type IdsInput } from '../batch/id-set.js'
 import { InvalidArgumentError } from '../errors.js'
-import type { Tombstone } from './catalog.js'
-import { sha256Of } from './checksums.js'
-import { IdIndexBuilder, serializeIndex } from './id-index.js'
+import { IdIndexBuilder } from './id-index.js'
+import { writeIdList, type WrittenIdList } from './id-list.js'
 import type { TableStore } from './table-store.js'
 
 /** What becomes invalid: everything, or only these ids, these columns, what was fetched before a time; all given ones together. */
@@ -14,22 +12,10 @@ export interface Invalidation {
   before?: Date | number | string | undefined
 }
 
-/** Write a list of ids as a blob of the table. */
-async function writeIdList(store: TableStore, ids: IdsInput): Promise<NonNullable<Tombstone['ids']>> {
-  const set = await collectIds(ids)
+async function listOf(store: TableStore, ids: IdsInput): Promise<WrittenIdList | undefined> {
   const builder = new IdIndexBuilder()
-  for (const window of set.windows()) builder.add(window)
-  const bytes = serializeIndex(builder.finish())
-  const name = `ids-${randomUUID()}.bin`
-  const blob = await store.settings.blobs.create(store.key.folder)
-  try {
-    await blob.write(bytes)
-    await blob.commit(name)
-  } catch (error) {
-    await blob.abort()
-    throw error
-  }
-  return { name, bytes: bytes.length, sha256: sha256Of(bytes), count: set.size }
+  for (const window of (await collectIds(ids)).windows()) builder.add(window)
+  return builder.rows === 0 ? undefined : await writeIdList(store.settings.blobs, store.key.folder, builder.finish())
 }
 
 function timeOf(before: Date | number | string): number {
@@ -47,16 +33,16 @@ export async function invalidateTable(store: TableStore, { ids, columns, before 
     throw new InvalidArgumentError({ argument: 'columns', expected: 'at least one column name' })
   }
   const beforeMs = before === undefined ? undefined : timeOf(before)
-  const list = ids === undefined ? null : await writeIdList(store, ids)
-  if (list?.count === 0) return
-  await store.commit({ tombstones: [{ ids: list, columns: columns ?? null, ...(beforeMs === undefined ? {} : { beforeMs }) }] })
+  const written = ids === undefined ? undefined : await listOf(store, ids)
+  if (ids !== undefined && !written) return
+  await store.commitBlobs(written ? [written] : [], { tombstones: [{ ids: written?.list ?? null, columns: columns ?? null, ...(beforeMs === undefined ? {} : { beforeMs }) }] })
 }
 
 /** Forget a table's rows, at once: the files go too. A fetch that is under way will not bring them back. */
 export async function clearTable(store: TableStore): Promise<void> {
   const manifest = await store.manifest()
   const names = [...manifest.parts.map(part => part.name)]
-  await store.commit({ remove: names, tombstones: [{ ids: null, columns: null }], dropTombstones: manifest.tombstones.map(({ seq }) => seq) })
+  await store.commit({ remove: names, tombstones: [{ ids: null, columns: null }], dropTombstones: manifest.tombstones.map(({ seq }) => seq), query: { record: null } })
   const { blobs, reader } = store.settings
   for (const { name } of await blobs.list(store.key.folder)) {
     if (!/^(data|ids|corrupt)-/.test(name)) continue

@@ -1,21 +1,28 @@
 import { randomUUID } from 'node:crypto'
-import { constants, type BigIntStats } from 'node:fs'
-import { lstat, mkdir, open, readdir, rename, unlink, type FileHandle } from 'node:fs/promises'
+import { constants, type BigIntStats, type Stats } from 'node:fs'
+import { link, lstat, open, readdir, rename, unlink, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CacheCorruptionError } from '../errors.js'
 import type { BlobInfo, BlobReader, BlobStore, BlobWriter } from './blob-store.js'
-import { errnoOf, FilePool, syncFolder, writeFully } from './local-files.js'
+import { ensureFolder, errnoOf, FilePool, syncFolder, writeFully } from './local-files.js'
 
 /** `commit`: fsync before anything is reported; `none`: the system writes when it likes (a power cut may lose commits). */
 export type Durability = 'commit' | 'none'
 
-/** Files in folders below `dir`: 0600 in 0700, created exclusively, never through a link. */
+/** A file being written, and the process that does. */
+const TEMPORARY_NAME = /^tmp-([1-9]\d*)-/
+
+/**
+ * Files in folders below `dir`: 0600 in 0700, created exclusively, never through a link. A file is written under a temporary
+ * name that carries the writer's process id, and keeps that name as a second one until it is released, so that others can
+ * tell what a sleeping writer still needs from what a killed one left.
+ */
 export function localBlobStore({ dir, durability = 'commit' }: { dir: string, durability?: Durability }): BlobStore {
   const files = new FilePool()
   const pathOf = (folder: string, name: string): string => join(dir, folder, name)
 
   async function create(folder: string): Promise<BlobWriter> {
-    await mkdir(join(dir, folder), { recursive: true, mode: 0o700 })
+    await ensureFolder(join(dir, folder), durability === 'commit')
     const temporary = pathOf(folder, `tmp-${process.pid}-${randomUUID()}`)
     const handle = await open(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600)
     return new LocalBlobWriter(handle, temporary, join(dir, folder), durability)
@@ -42,9 +49,13 @@ export function localBlobStore({ dir, durability = 'commit' }: { dir: string, du
   }
 
   async function head(folder: string, name: string): Promise<BlobInfo | undefined> {
+    const stats = await statsOf(folder, name)
+    return stats && { name, bytes: stats.size, modifiedMs: stats.mtimeMs }
+  }
+
+  async function statsOf(folder: string, name: string): Promise<Stats | undefined> {
     try {
-      const stats = await lstat(pathOf(folder, name))
-      return { name, bytes: stats.size, modifiedMs: stats.mtimeMs }
+      return await lstat(pathOf(folder, name))
     } catch (error) {
       if (errnoOf(error) === 'ENOENT') return undefined
       throw error
@@ -59,8 +70,9 @@ export function localBlobStore({ dir, durability = 'commit' }: { dir: string, du
       if (errnoOf(error) === 'ENOENT') return []
       throw error
     }
-    const infos = await Promise.all(names.map(name => head(folder, name)))
-    return infos.filter(info => info !== undefined)
+    const found = (await Promise.all(names.map(async name => ({ name, stats: await statsOf(folder, name) }))))
+    const held = new Set(found.flatMap(({ name, stats }) => stats && isAlive(TEMPORARY_NAME.exec(name)?.[1]) ? [stats.ino] : []))
+    return found.flatMap(({ name, stats }) => stats ? [{ name, bytes: stats.size, modifiedMs: stats.mtimeMs, inUse: held.has(stats.ino) }] : [])
   }
 
   async function remove(folder: string, name: string): Promise<void> {
@@ -80,6 +92,17 @@ export function localBlobStore({ dir, durability = 'commit' }: { dir: string, du
   }
 
   return { create, open: openBlob, head, list, delete: remove, quarantine, pathOf, close: () => files.closeAll() }
+}
+
+/** Whether a process of this machine runs. */
+function isAlive(pid: string | undefined): boolean {
+  if (pid === undefined) return false
+  try {
+    process.kill(Number(pid), 0)
+    return true
+  } catch (error) {
+    return errnoOf(error) === 'EPERM'
+  }
 }
 
 /** Changes whenever the file does. */
@@ -106,6 +129,7 @@ class LocalBlobWriter implements BlobWriter {
   readonly #folder: string
   readonly #durability: Durability
   #open = true
+  #name: string | undefined
 
   constructor(handle: FileHandle, temporary: string, folder: string, durability: Durability) {
     this.#handle = handle
@@ -122,12 +146,18 @@ class LocalBlobWriter implements BlobWriter {
     if (this.#durability === 'commit') await this.#handle.sync()
     this.#open = false
     await this.#handle.close()
-    await rename(this.#temporary, join(this.#folder, name))
+    await link(this.#temporary, join(this.#folder, name))
+    this.#name = name
     if (this.#durability === 'commit') await syncFolder(this.#folder)
+  }
+
+  async release(): Promise<void> {
+    await unlink(this.#temporary).catch(() => undefined)
   }
 
   async abort(): Promise<void> {
     // best effort: a leftover is garbage, and collected after the grace time
+    if (this.#name !== undefined) await unlink(join(this.#folder, this.#name)).catch(() => undefined)
     if (this.#open) {
       this.#open = false
       await this.#handle.close().catch(() => undefined)

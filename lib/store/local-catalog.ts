@@ -1,17 +1,23 @@
 import { randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
-import { link, mkdir, open, readdir, rm, stat, unlink } from 'node:fs/promises'
+import { link, lstat, open, readdir, rename, rm, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import { messageOf } from '../errors.js'
-import type { Catalog, CatalogState, Manifest } from './catalog.js'
+import { CacheCorruptionError, messageOf } from '../errors.js'
+import type { Catalog, CatalogHealth, CatalogState, Manifest } from './catalog.js'
 import type { Durability } from './local-blob-store.js'
-import { errnoOf, openRegularFile, syncFolder, writeFully } from './local-files.js'
-import { parseManifest, serializeManifest } from './manifest.js'
+import { checkFolder, ensureFolder, errnoOf, openRegularFile, syncFolder, writeFully } from './local-files.js'
+import { parseManifest, serializeManifest, type ParsedManifest } from './manifest.js'
 
 /** Manifests kept beside the newest one. */
 const KEPT_MANIFESTS = 3
 
-const MANIFEST_NAME = /^manifest-(\d{10,})\.json$/
+/** Larger files under a manifest's name are none, and are not read. */
+const MAX_MANIFEST_BYTES = 512 * 1024 * 1024
+
+/** A listing that every manifest was gone from before it could be read, so often, is no race any more. */
+const MAX_LISTINGS = 50
+
+const MANIFEST_NAME = /^manifest-(\d{10,15})\.json$/
 
 /** The file name of a version: digits padded so that names sort. */
 export function manifestName(version: number): string {
@@ -38,33 +44,83 @@ async function versionsIn(folder: string): Promise<number[]> {
  */
 export function localCatalog({ dir, durability = 'commit' }: { dir: string, durability?: Durability }): Catalog {
   async function read({ folder }: { folder: string }): Promise<CatalogState> {
-    const damaged: { file: string, reason: string }[] = []
-    // a manifest may be pruned between listing and reading: look again, a newer one is there then
-    for (let attempt = 0; ; attempt++) {
-      const versions = await versionsIn(join(dir, folder))
-      const latest = versions[0] ?? 0
-      damaged.length = 0
-      for (const version of versions) {
-        const file = join(dir, folder, manifestName(version))
-        try {
-          const { handle } = await openRegularFile(file)
-          const bytes = await handle.readFile().finally(() => handle.close())
-          const parsed = parseManifest(bytes, file)
-          if ('newerFormat' in parsed) return { latest, manifest: undefined, damaged, newerFormat: { file, format: parsed.newerFormat } }
-          if (parsed.manifest.version !== version) throw new Error(`holds version ${parsed.manifest.version}`)
-          return { latest, manifest: parsed.manifest, damaged }
-        } catch (error) {
-          if (errnoOf(error) !== undefined) throw error
-          damaged.push({ file, reason: messageOf(error) })
-        }
-      }
-      if (versions.length === 0 || attempt === 4) return { latest, manifest: undefined, damaged }
+    await checkFolder(join(dir, folder))
+    // a manifest may be pruned between listing and reading: list again, a newer one is there then. Going on to an older one
+    // could end at one that a sleeping writer has just put back
+    for (let listing = 1; listing <= MAX_LISTINGS; listing++) {
+      const state = await readNewest(folder)
+      if (state) return state
     }
+    throw Object.assign(new Error(`${join(dir, folder)}: manifests vanish faster than they can be read`), { code: 'EAGAIN' })
+  }
+
+  /** Undefined when a listed manifest was gone. */
+  async function readNewest(folder: string): Promise<CatalogState | undefined> {
+    const versions = await versionsIn(join(dir, folder))
+    const latest = versions[0] ?? 0
+    const damaged: { file: string, reason: string }[] = []
+    for (const version of versions) {
+      const file = join(dir, folder, manifestName(version))
+      try {
+        const parsed = await readManifest(file, version)
+        if ('newerFormat' in parsed) return { latest, manifest: undefined, damaged, newerFormat: { file, format: parsed.newerFormat } }
+        return { latest, manifest: parsed.manifest, damaged }
+      } catch (error) {
+        if (errnoOf(error) !== undefined) throw error
+        if (error instanceof CacheCorruptionError && errnoOf(error.cause) === 'ENOENT') return undefined
+        damaged.push({ file, reason: messageOf(error) })
+      }
+    }
+    return { latest, manifest: undefined, damaged }
+  }
+
+  async function inspect({ folder }: { folder: string }): Promise<CatalogHealth> {
+    const damaged: { file: string, reason: string }[] = []
+    const versions = await versionsIn(join(dir, folder))
+    for (const version of versions) {
+      const file = join(dir, folder, manifestName(version))
+      try {
+        await readManifest(file, version)
+      } catch (error) {
+        const gone = error instanceof CacheCorruptionError && errnoOf(error.cause) === 'ENOENT'
+        if (!gone) damaged.push({ file, reason: messageOf(error) })
+      }
+    }
+    return { checked: versions.length, damaged }
+  }
+
+  async function forgetOld({ folder }: { folder: string }, damaged: readonly { file: string }[]): Promise<string[]> {
+    const aside: string[] = []
+    const [newest, ...old] = await versionsIn(join(dir, folder))
+    if (newest === undefined) return []
+    await readManifest(join(dir, folder, manifestName(newest)), newest)
+    for (const version of old.reverse()) {
+      const file = join(dir, folder, manifestName(version))
+      if (damaged.some(other => other.file === file)) aside.push(await setAside(folder, version))
+      else await unlink(file)
+    }
+    return aside
+  }
+
+  async function forgetAll({ folder }: { folder: string }): Promise<string[]> {
+    const aside: string[] = []
+    for (const version of (await versionsIn(join(dir, folder))).reverse()) {
+      // somebody may have begun anew meanwhile
+      const isReadable = await readManifest(join(dir, folder, manifestName(version)), version).then(() => true, () => false)
+      if (!isReadable) aside.push(await setAside(folder, version))
+    }
+    return aside
+  }
+
+  async function setAside(folder: string, version: number): Promise<string> {
+    const name = join(dir, folder, `corrupt-${randomUUID().slice(0, 8)}-${manifestName(version)}`)
+    await rename(join(dir, folder, manifestName(version)), name)
+    return name
   }
 
   async function commit({ folder }: { folder: string }, expected: number, manifest: Manifest): Promise<boolean> {
     const path = join(dir, folder)
-    await mkdir(path, { recursive: true, mode: 0o700 })
+    await ensureFolder(path, durability === 'commit')
     const temporary = join(path, `tmp-${process.pid}-${randomUUID()}`)
     const handle = await open(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600)
     try {
@@ -87,9 +143,10 @@ export function localCatalog({ dir, durability = 'commit' }: { dir: string, dura
     if (durability === 'commit') await syncFolder(path)
     if (expected > 0 && !await exists(join(path, manifestName(expected)))) {
       // others committed past this number and pruned it: the link above filled a hole below the newest version
+      // (or ours counted, and others have built on it meanwhile: the caller finds its token in the newest)
       const versions = await versionsIn(path)
       if (versions[0] !== expected + 1) {
-        await unlink(join(path, manifestName(expected + 1)))
+        await unlink(join(path, manifestName(expected + 1))).catch(() => undefined)
         return false
       }
     }
@@ -117,11 +174,30 @@ export function localCatalog({ dir, durability = 'commit' }: { dir: string, dura
     await rm(join(dir, folder), { recursive: true, force: true })
   }
 
-  return { list, read, commit, drop }
+  return { list, read, commit, drop, inspect, forgetOld, forgetAll }
+}
+
+/**
+ * @throws {CacheCorruptionError} damaged, no file, or gone (an ENOENT is the cause then)
+ */
+async function readManifest(file: string, version: number): Promise<ParsedManifest> {
+  const { handle, stats } = await openRegularFile(file)
+  let bytes: Buffer
+  try {
+    if (stats.size > MAX_MANIFEST_BYTES) throw new CacheCorruptionError({ file, reason: `${stats.size} bytes are too many for a manifest` })
+    bytes = await handle.readFile()
+  } finally {
+    await handle.close()
+  }
+  const parsed = parseManifest(bytes, file)
+  if ('manifest' in parsed && parsed.manifest.version !== version) {
+    throw new CacheCorruptionError({ file, reason: `holds version ${parsed.manifest.version}` })
+  }
+  return parsed
 }
 
 async function exists(path: string): Promise<boolean> {
-  return await stat(path).then(() => true, (error: unknown) => {
+  return await lstat(path).then(() => true, (error: unknown) => {
     if (errnoOf(error) === 'ENOENT') return false
     throw error
   })

@@ -1,6 +1,7 @@
 import { constants, type BigIntStats } from 'node:fs'
-import { open, type FileHandle } from 'node:fs/promises'
-import { CacheCorruptionError } from '../errors.js'
+import { lstat, mkdir, open, type FileHandle } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
+import { CacheCorruptionError, CacheUnusableError } from '../errors.js'
 
 /** Files held open at once by one store. */
 export const MAX_OPEN_FILES = 16
@@ -97,11 +98,23 @@ export class FilePool {
         this.#files.set(path, known)
         return known
       }
-      if (this.#files.size + this.#opening < this.#maxOpen) return await this.#open(path)
-      const idle = [...this.#files.values()].find(file => file.users === 0)
-      if (idle) await this.forget(idle.path)
-      else await new Promise<void>(resolve => this.#waiting.push(resolve))
+      if (this.#files.size + this.#opening < this.#maxOpen) {
+        try {
+          return await this.#open(path)
+        } catch (error) {
+          // the system allows fewer than we do: make room among our own, as long as there is any
+          const errno = errnoOf(error)
+          if ((errno !== 'EMFILE' && errno !== 'ENFILE') || !await this.#closeIdle()) throw error
+        }
+      } else if (!await this.#closeIdle()) await new Promise<void>(resolve => this.#waiting.push(resolve))
     }
+  }
+
+  /** Close the idle file that was used longest ago; false when all are busy. */
+  async #closeIdle(): Promise<boolean> {
+    const idle = [...this.#files.values()].find(file => file.users === 0)
+    if (idle) await this.forget(idle.path)
+    return idle !== undefined
   }
 
   async #open(path: string): Promise<OpenFile> {
@@ -121,6 +134,42 @@ export class FilePool {
       this.#opening--
       this.#waiting.shift()?.()
     }
+  }
+}
+
+/**
+ * Create a folder and those above it, 0700. With `durable` their places are on disk when this resolves: a table whose folder
+ * is lost by a power cut is lost with all its commits.
+ */
+export async function ensureFolder(path: string, durable: boolean): Promise<void> {
+  const first = await mkdir(path, { recursive: true, mode: 0o700 })
+  if (first === undefined || !durable) return
+  const top = resolve(first)
+  for (let made = resolve(path); ; made = dirname(made)) {
+    await syncFolder(dirname(made)).catch((error: unknown) => {
+      // a folder above ours that we may enter but not list
+      if (errnoOf(error) !== 'EACCES') throw error
+    })
+    if (made === top || dirname(made) === made) return
+  }
+}
+
+/**
+ * Refuse what stands in the place of a table's folder and is none of ours: a link, a file, a folder that belongs to another
+ * user (anybody may plant one in a shared place). Root's folders are as good as one's own; a missing one is fine.
+ *
+ * @throws {CacheUnusableError}
+ */
+export async function checkFolder(path: string): Promise<void> {
+  const stats = await lstat(path).catch((error: unknown) => {
+    if (errnoOf(error) === 'ENOENT') return undefined
+    throw error
+  })
+  if (!stats) return
+  if (!stats.isDirectory()) throw new CacheUnusableError({ file: path, reason: 'is not a folder' })
+  const uid = process.geteuid?.()
+  if (uid !== undefined && uid !== 0 && stats.uid !== uid && stats.uid !== 0) {
+    throw new CacheUnusableError({ file: path, reason: `belongs to another user (uid ${stats.uid})` })
   }
 }
 

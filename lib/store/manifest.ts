@@ -4,7 +4,7 @@ import { CacheCorruptionError } from '../errors.js'
 import { MANIFEST_FORMAT, type Manifest, type PartEntry } from './catalog.js'
 
 // The text is {"sha256":"…","manifest":{…}} with the hash over the exact bytes of the inner object, so that no parser
-// touches a byte that was not checked.
+// touches a byte that was not checked. Newer formats keep this envelope: how else would a reader know one from damage?
 const HEAD = '{"sha256":"'
 const MIDDLE = '","manifest":'
 const BODY_START = HEAD.length + 64 + MIDDLE.length
@@ -17,7 +17,9 @@ const idFromJson = (id: JsonId): Id => typeof id === 'string' ? BigInt(id) : id
 /** The bytes of a manifest file. Readable JSON; ids beyond ±2^53 are digits in text. */
 export function serializeManifest(manifest: Manifest): Buffer {
   const body = JSON.stringify({ ...manifest,
-    parts: manifest.parts.map(part => ({ ...part, idMin: idToJson(part.idMin), idMax: idToJson(part.idMax) })) })
+    parts: manifest.parts.map(part => ({ ...part, idMin: idToJson(part.idMin), idMax: idToJson(part.idMax) })),
+    tombstones: manifest.tombstones.map(tombstone => tombstone.range
+      ? { ...tombstone, range: { idMin: idToJson(tombstone.range.idMin), idMax: idToJson(tombstone.range.idMax) } } : tombstone) })
   const sha256 = createHash('sha256').update(body).digest('hex')
   return Buffer.from(`${HEAD}${sha256}${MIDDLE}${body}}\n`)
 }
@@ -32,19 +34,21 @@ export type ParsedManifest = { manifest: Manifest } | { newerFormat: number }
  */
 export function parseManifest(bytes: Buffer, file: string): ParsedManifest {
   const corrupt = (reason: string): CacheCorruptionError => new CacheCorruptionError({ file, reason })
-  const text = bytes.toString('utf8')
-  if (!text.startsWith(HEAD) || !text.endsWith('}\n') || text.slice(HEAD.length + 64, BODY_START) !== MIDDLE) {
+  const head = bytes.toString('latin1', 0, BODY_START)
+  if (!head.startsWith(HEAD) || !head.endsWith(MIDDLE) || head.length < BODY_START || bytes.toString('latin1', bytes.length - 2) !== '}\n') {
     throw corrupt('not a manifest')
   }
-  const body = text.slice(BODY_START, -2)
-  if (createHash('sha256').update(body).digest('hex') !== text.slice(HEAD.length, HEAD.length + 64)) {
+  const body = bytes.subarray(BODY_START, -2)
+  if (createHash('sha256').update(body).digest('hex') !== head.slice(HEAD.length, HEAD.length + 64)) {
     throw corrupt('checksum mismatch')
   }
-  const parsed = JSON.parse(body) as Manifest
+  const parsed = JSON.parse(body.toString('utf8')) as Manifest
   if (parsed.format > MANIFEST_FORMAT) return { newerFormat: parsed.format }
   const parts = parsed.parts.map(part => ({ ...part,
     idMin: idFromJson(part.idMin as JsonId), idMax: idFromJson(part.idMax as JsonId) }))
-  return { manifest: { ...parsed, parts } }
+  const tombstones = parsed.tombstones.map(tombstone => tombstone.range ? { ...tombstone,
+    range: { idMin: idFromJson(tombstone.range.idMin as JsonId), idMax: idFromJson(tombstone.range.idMax as JsonId) } } : tombstone)
+  return { manifest: { ...parsed, parts, tombstones } }
 }
 
 /** Whether two parts' id ranges share any id. */

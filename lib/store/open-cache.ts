@@ -1,9 +1,6 @@
 import { InvalidArgumentError } from '../errors.js'
 import { CacheStore, type CacheOptions, type TableOptions } from './cache.js'
-import { compact } from './compaction.js'
-import { planCompaction } from './compaction-plan.js'
 import { exportTable, type ExportResult } from './export.js'
-import { collectGarbage } from './garbage.js'
 import { cacheStats, inspectTables, type CacheStats, type TableInfo } from './inspect.js'
 import { clearTable, invalidateTable, type Invalidation } from './invalidate.js'
 import type { TableStore } from './table-store.js'
@@ -58,10 +55,9 @@ export class Cache {
     for (const store of table === undefined ? await this.store.tables() : await this.#named(table)) {
       await store.settled()
       const before = await store.manifest()
-      const plan = planCompaction(before, store.settings.partBytes, true)
-      if (plan) await compact(store, before, plan)
+      await store.compact({ all: true })
       const after = await store.manifest()
-      await collectGarbage({ ...store.settings, folder: store.key.folder }, after)
+      await store.collectGarbage()
       const bytes = (parts: readonly { bytes: number }[]): number => parts.reduce((sum, part) => sum + part.bytes, 0)
       if (before.parts.length > 0) {
         results.push({ table: store.name, partsBefore: before.parts.length, partsAfter: after.parts.length,

@@ -9,7 +9,7 @@ import type { BlobReader, BlobStore } from './blob-store.js'
 import { BoundedCache } from './bounded-cache.js'
 import type { PartEntry } from './catalog.js'
 import { BLOCK_BYTES, sha256Of } from './checksums.js'
-import { indexBytes } from './id-index.js'
+import { indexBytes, type IdIndex } from './id-index.js'
 import { parseTail, type PartTail } from './part-tail.js'
 
 const TAIL_CACHE_BYTES = 64 * 1024 * 1024
@@ -27,15 +27,14 @@ export type RowSelection = { firstRow: number, count: number } | Uint32Array
 interface OpenPart {
   tail: PartTail
   blob: BlobReader
-  /** One bit per block that was checked since the file has this identity. */
-  verified: Uint8Array
   /** The request that last looked whether the file is still the same. */
   request: object
 }
 
 /**
- * Reads parts. Nothing reaches a parser before its checksum held: the tail by the manifest's sha256, every block by its crc32,
- * each once per file identity. Tails and the row groups decoded last are kept, within bounds.
+ * Reads parts. Nothing reaches a parser before its checksum held: the tail by the manifest's sha256, once per file identity, and
+ * every block by its crc32, every time it is read: a file may change between two reads, and checking costs less than reading.
+ * Tails and the row groups decoded last are kept, within bounds.
  */
 export class PartReader {
   readonly #blobs: BlobStore
@@ -89,6 +88,11 @@ export class PartReader {
     return block.subarray(offset - start, offset - start + bytes)
   }
 
+  /** The ids of a part whose tail is at hand: they stay true, whatever became of the file. */
+  knownIds(folder: string, name: string): IdIndex | undefined {
+    return this.#tails.get(`${folder}/${name}`)?.tail.index
+  }
+
   /** Forget what is known of a part's file. */
   forget(folder: string, name: string): void {
     this.#tails.delete(`${folder}/${name}`)
@@ -111,7 +115,7 @@ export class PartReader {
     this.#bytesRead += bytes.length
     if (sha256Of(bytes) !== part.tail.sha256) throw new CacheCorruptionError({ file, reason: 'the checksum of its tail does not hold' })
     const tail = parseTail(bytes, part.bytes, file)
-    const open = { tail, blob, verified: new Uint8Array(Math.ceil(tail.crcs.length / 8)), request }
+    const open = { tail, blob, request }
     this.#tails.set(key, open, bytes.length + indexBytes(tail.index))
     return open
   }
@@ -147,9 +151,9 @@ export class PartReader {
     return complete.map(vector => picks instanceof Uint32Array ? gatherVector(vector, picks) : sliceVector(vector, picks.from, picks.to))
   }
 
-  /** Reads whole blocks around `from` … `to` and checks those that were not yet; `start` is the file offset of `bytes`. */
+  /** Reads whole blocks around `from` … `to` and checks them; `start` is the file offset of `bytes`. */
   async #readVerified(open: OpenPart, file: string, from: number, to: number): Promise<{ bytes: Uint8Array, start: number }> {
-    const { tail, blob, verified } = open
+    const { tail, blob } = open
     const firstBlock = Math.floor(from / BLOCK_BYTES)
     const lastBlock = Math.floor((to - 1) / BLOCK_BYTES)
     const start = firstBlock * BLOCK_BYTES
@@ -158,12 +162,10 @@ export class PartReader {
     const bytes = await blob.read(start, Math.max(end, to) - start)
     this.#bytesRead += bytes.length
     for (let block = firstBlock; block <= lastBlock; block++) {
-      if ((verified[block >>> 3]! >>> (block & 7) & 1) === 1) continue
       const at = block * BLOCK_BYTES - start
       if (crc32(bytes.subarray(at, at + Math.min(BLOCK_BYTES, end - start - at))) !== tail.crcs[block]) {
         throw new CacheCorruptionError({ file, reason: `the checksum of block ${block} (byte ${block * BLOCK_BYTES}) does not hold` })
       }
-      verified[block >>> 3]! |= 1 << (block & 7)
     }
     return { bytes, start }
   }

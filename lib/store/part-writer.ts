@@ -38,6 +38,7 @@ export class PartWriter {
   readonly #presence: Map<string, number[]>
   readonly #groups: PlacedRowGroup[] = []
   #blob: BlobWriter | undefined
+  #part: NewPart | undefined
   #written = 0
   #writing: Promise<void> = Promise.resolve()
 
@@ -57,6 +58,11 @@ export class PartWriter {
     return this.#ids.rows
   }
 
+  /** The finished part; undefined before `finish`. */
+  get part(): NewPart | undefined {
+    return this.#part
+  }
+
   /**
    * Append a batch as one row group.
    *
@@ -74,8 +80,28 @@ export class PartWriter {
     for (const bits of this.#presence.values()) for (let i = 0; i < group.rows; i++) bits.push(1)
   }
 
-  /** Complete the file and make it durable under its final name. */
-  async finish({ since }: { since: number }): Promise<NewPart> {
+  /**
+   * Complete the file and make it durable under its final name. What comes next is a commit that names it, and then `release`,
+   * or `abort`. When it fails nothing is left.
+   *
+   * @param createdMs when its oldest row was committed (default now)
+   */
+  async finish({ since, createdMs = Date.now() }: { since: number, createdMs?: number }): Promise<NewPart> {
+    try {
+      this.#part = await this.#finish(since, createdMs)
+      return this.#part
+    } catch (error) {
+      await this.abort()
+      throw error
+    }
+  }
+
+  /** A manifest names the part now. Never throws. */
+  async release(): Promise<void> {
+    await this.#blob?.release()
+  }
+
+  async #finish(since: number, createdMs: number): Promise<NewPart> {
     await this.#writing
     const index = this.#ids.finish()
     const offset = this.#written
@@ -91,11 +117,11 @@ export class PartWriter {
     return {
       name, since, rows: index.rows, bytes: this.#written, idMin, idMax,
       columns: this.fields.map((field): PartColumn => ({ ...field, ...(presence.has(field.name) ? { partial: true } : {}) })),
-      sha256: this.#checksums.sha256(), tail: { offset, sha256: sha256Of(tail) }, createdMs: Date.now()
+      sha256: this.#checksums.sha256(), tail: { offset, sha256: sha256Of(tail) }, createdMs
     }
   }
 
-  /** Drop what was written. Never throws. */
+  /** Drop what was written, a finished part included. Never throws. */
   async abort(): Promise<void> {
     await this.#writing.catch(() => undefined)
     await this.#blob?.abort()

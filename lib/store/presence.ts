@@ -1,4 +1,4 @@
-import type { IdArray } from '../batch/ids.js'
+import { lowerBound, type Id, type IdArray } from '../batch/ids.js'
 import { locate, type IdIndex, type Located } from './id-index.js'
 import type { RowSelection } from './part-reader.js'
 
@@ -10,8 +10,11 @@ export interface Candidate<P> {
   part: P
   index: IdIndex
   isPresent?: ((row: number) => boolean) | undefined
-  hidden?: readonly IdIndex[] | undefined
+  hidden?: readonly HiddenIds[] | undefined
 }
+
+/** Ids that are hidden: listed, or all of a range, both ends included. */
+export type HiddenIds = IdIndex | { idMin: Id, idMax: Id }
 
 /** Rows of one part and the window positions they answer. */
 export interface Answer<P> {
@@ -67,10 +70,15 @@ function positionOf(found: Located, i: number): number {
   return found.positions ? found.positions[i]! : found.from! + i
 }
 
-function hiddenPositions(hidden: readonly IdIndex[], ids: IdArray): Uint8Array {
+function hiddenPositions(hidden: readonly HiddenIds[], ids: IdArray): Uint8Array {
   const marks = new Uint8Array(ids.length)
-  for (const index of hidden) {
-    const found = locate(index, ids)
+  for (const some of hidden) {
+    if ('idMin' in some) {
+      const from = lowerBound(ids, some.idMin)
+      for (let i = from; i < ids.length && ids[i]! <= some.idMax; i++) marks[i] = 1
+      continue
+    }
+    const found = locate(some, ids)
     for (let i = 0; i < found.count; i++) marks[positionOf(found, i)] = 1
   }
   return marks

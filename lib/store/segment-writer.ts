@@ -1,8 +1,8 @@
 import type { Field } from '../batch/column-type.js'
 import { concatBatches } from '../batch/combine.js'
 import { idAt, type Id } from '../batch/ids.js'
-import { WINDOW_ROWS } from '../batch/id-set.js'
 import type { RowBatch } from '../batch/row-batch.js'
+import { batchBytes, SizeGuess } from './batch-bytes.js'
 import type { Manifest } from './catalog.js'
 import type { PartWriter } from './part-writer.js'
 import type { TableStore } from './table-store.js'
@@ -12,25 +12,33 @@ const COMMIT_BYTES = 64 * 1024 * 1024
 /** … or milliseconds, so that a killed run keeps what it had fetched. */
 const COMMIT_MS = 30_000
 
+/** Where the parts go. */
+export type SegmentTarget = Pick<TableStore, 'settings' | 'partWriter' | 'commitParts'>
+
 /**
- * Takes the rows of a running request and commits them as parts, as it goes. A part has one schema: rows of other columns or
- * wider types, and ids that do not ascend, begin a new one.
+ * Takes the rows of a running request and commits them as parts, as it goes. A part has one schema and at most about `partBytes`:
+ * rows of other columns or wider types, and ids that do not ascend, begin a new one.
  */
 export class SegmentWriter {
-  readonly #store: TableStore
+  readonly #store: SegmentTarget
   readonly #since: number
   readonly #source: string | null
   readonly #retype: ReadonlySet<string>
   #pending: RowBatch[] = []
   #pendingRows = 0
+  #pendingBytes = 0
   #writer: PartWriter | undefined
+  /** Parts that are complete and wait for their commit. */
+  #finished: PartWriter[] = []
+  #finishedBytes = 0
   #fields: readonly Field[] = []
   #lastId: Id | undefined
+  readonly #sizes = new SizeGuess()
   #startedMs = 0
   #bytesWritten = 0
 
   /** @param retype columns whose cached type gives way; read at each commit */
-  constructor(store: TableStore, { since, source = null, retype = new Set() }: { since: number, source?: string | null, retype?: ReadonlySet<string> }) {
+  constructor(store: SegmentTarget, { since, source = null, retype = new Set() }: { since: number, source?: string | null, retype?: ReadonlySet<string> }) {
     this.#store = store
     this.#since = since
     this.#source = source
@@ -58,47 +66,62 @@ export class SegmentWriter {
     this.#lastId = idAt(batch.ids, batch.length - 1)
     this.#pending.push(batch)
     this.#pendingRows += batch.length
-    if (this.#pendingRows >= WINDOW_ROWS) await this.#writePending(false)
-    const due = (this.#writer?.bytes ?? 0) >= Math.min(COMMIT_BYTES, this.#store.settings.partBytes) || Date.now() - this.#startedMs >= COMMIT_MS
+    this.#pendingBytes += batchBytes(batch)
+    if (this.#pendingRows >= this.#groupRows) await this.#writePending(false)
+    const due = this.#finishedBytes + (this.#writer?.bytes ?? 0) >= COMMIT_BYTES || Date.now() - this.#startedMs >= COMMIT_MS
     return due ? await this.commit() ?? committed : committed
   }
 
-  /** Write what is pending and commit it. */
+  /** Write what is pending and commit it. When that fails, it is dropped. */
   async commit(): Promise<Manifest | undefined> {
     if (this.#lastId === undefined) return undefined
-    await this.#writePending(true)
-    const writer = this.#writer
+    try {
+      await this.#writePending(true)
+      await this.#finishPart()
+    } catch (error) {
+      await this.abort()
+      throw error
+    }
+    const parts = this.#finished
+    const bytes = this.#finishedBytes
     this.#reset()
-    if (!writer) return undefined
-    const part = await writer.finish({ since: this.#since })
-    const manifest = await this.#store.commit({ add: [part], source: this.#source, retype: [...this.#retype] })
-    this.#bytesWritten += part.bytes
+    if (parts.length === 0) return undefined
+    const manifest = await this.#store.commitParts(parts, { source: this.#source, retype: [...this.#retype] })
+    this.#bytesWritten += bytes
     return manifest
   }
 
   /** Drop what was not committed. Never throws. */
   async abort(): Promise<void> {
-    const writer = this.#writer
+    const writers = this.#writer ? [...this.#finished, this.#writer] : this.#finished
     this.#reset()
-    await writer?.abort()
+    for (const writer of writers) await writer.abort()
   }
 
   #reset(): void {
     this.#writer = undefined
+    this.#finished = []
+    this.#finishedBytes = 0
     this.#pending = []
     this.#pendingRows = 0
+    this.#pendingBytes = 0
     this.#lastId = undefined
     this.#fields = []
   }
 
-  /** Row groups of 65,536 rows; the rest waits for more unless this is the end. */
+  get #groupRows(): number {
+    return this.#sizes.groupRows(this.#pendingRows, this.#pendingBytes, this.#store.settings.partBytes)
+  }
+
+  /** Full row groups; the rest waits for more unless this is the end. */
   async #writePending(all: boolean): Promise<void> {
-    while (this.#pendingRows >= WINDOW_ROWS || (all && this.#pendingRows > 0)) {
+    const rawPerRow = this.#pendingBytes / this.#pendingRows
+    for (let full = this.#groupRows; this.#pendingRows >= full || (all && this.#pendingRows > 0); full = this.#groupRows) {
       const group: RowBatch[] = []
       let rows = 0
-      while (rows < WINDOW_ROWS && this.#pending.length > 0) {
+      while (rows < full && this.#pending.length > 0) {
         const batch = this.#pending[0]!
-        const room = WINDOW_ROWS - rows
+        const room = full - rows
         if (batch.length <= room) this.#pending.shift()
         else this.#pending[0] = batch.slice(room, batch.length)
         const taken = batch.slice(0, Math.min(room, batch.length))
@@ -106,25 +129,30 @@ export class SegmentWriter {
         rows += taken.length
       }
       this.#pendingRows -= rows
-      await this.#writeGroup(concatBatches(group.length === 1 ? group[0]!.schema : this.#fields, group))
+      this.#pendingBytes = this.#pendingRows * rawPerRow
+      await this.#writeGroup(concatBatches(group.length === 1 ? group[0]!.schema : this.#fields, group), rows * rawPerRow)
     }
   }
 
-  async #writeGroup(group: RowBatch): Promise<void> {
+  async #writeGroup(group: RowBatch, raw: number): Promise<void> {
+    const { partBytes } = this.#store.settings
     // a column that was REQUIRED in this file so far and now has a null (or its first integer beyond 2^53): the next file says so
-    if (this.#writer && group.schema.some((field, c) => outgrows(field, this.#writer?.fields[c]))) {
-      const part = await this.#writer.finish({ since: this.#since })
-      this.#writer = undefined
-      await this.#store.commit({ add: [part], source: this.#source, retype: [...this.#retype] })
-      this.#bytesWritten += part.bytes
-    }
+    const outgrown = group.schema.some((field, c) => outgrows(field, this.#writer?.fields[c]))
+    if (this.#writer && (outgrown || this.#writer.bytes + this.#sizes.encoded(raw) > partBytes * 1.1)) await this.#finishPart()
     this.#writer ??= this.#store.partWriter(group.schema)
-    try {
-      await this.#writer.append(group)
-    } catch (error) {
-      await this.abort()
-      throw error
-    }
+    const before = this.#writer.bytes
+    await this.#writer.append(group)
+    this.#sizes.learn(raw, this.#writer.bytes - before)
+    if (this.#writer.bytes >= partBytes) await this.#finishPart()
+  }
+
+  async #finishPart(): Promise<void> {
+    const writer = this.#writer
+    this.#writer = undefined
+    if (!writer) return
+    const { bytes } = await writer.finish({ since: this.#since })
+    this.#finished.push(writer)
+    this.#finishedBytes += bytes
   }
 }
 

@@ -2,24 +2,29 @@ import type { Piece } from '../batch/combine.js'
 import { widenTypes, type ColumnType, type Field } from '../batch/column-type.js'
 import type { IdArray } from '../batch/ids.js'
 import { idAt } from '../batch/ids.js'
-import { CacheCorruptionError } from '../errors.js'
+import { CacheCorruptionError, messageOf } from '../errors.js'
 import type { BlobStore } from './blob-store.js'
 import type { Manifest, PartEntry, Tombstone } from './catalog.js'
 import { isDotted } from './change.js'
-import { sha256Of } from './checksums.js'
-import { parseIndex, type IdIndex } from './id-index.js'
+import type { IdIndex } from './id-index.js'
+import { readIdList } from './id-list.js'
+import { rangesOverlap } from './manifest.js'
 import type { PartReader } from './part-reader.js'
-import { isPresent } from './part-tail.js'
-import { answersOf, assignOwners, type Answer, type Candidate, type Owners } from './presence.js'
+import { isPresent, type PartTail } from './part-tail.js'
+import { answersOf, assignOwners, type Answer, type Candidate, type HiddenIds, type Owners } from './presence.js'
 
-/** Thrown inside when a part turns out damaged, so that the caller can drop it and look again. */
-export class DamagedPartError extends Error {
+/** Thrown inside when a part cannot be used, so that the caller can leave it out and look again. */
+export class UnusablePartError extends Error {
   readonly part: PartEntry
-  readonly corruption: CacheCorruptionError
-  constructor(part: PartEntry, corruption: CacheCorruptionError) {
-    super(corruption.message, { cause: corruption })
+  /** Set when the file is not what was written; else the system would not read it (`cause`), and it may be fine. */
+  readonly corruption: CacheCorruptionError | undefined
+  /** Its ids, where they are known. */
+  readonly ids: IdIndex | undefined
+  constructor(part: PartEntry, cause: unknown, ids?: IdIndex) {
+    super(messageOf(cause), { cause })
     this.part = part
-    this.corruption = corruption
+    this.corruption = cause instanceof CacheCorruptionError ? cause : undefined
+    this.ids = ids
   }
 }
 
@@ -34,7 +39,7 @@ export interface Cover {
 
 /**
  * One manifest's view of a table: what it says does not change while others commit. Parts are opened when they are first
- * needed. `exclude` takes a damaged part out of sight.
+ * needed. `exclude` takes an unusable part out of sight, and what it had replaced with it.
  */
 export class Snapshot {
   readonly manifest: Manifest
@@ -43,6 +48,7 @@ export class Snapshot {
   readonly #reader: PartReader
   /** Newest first: where parts overlap, the first wins. */
   readonly #parts: PartEntry[]
+  readonly #excluded: { part: PartEntry, ids: HiddenIds }[] = []
   readonly #tombstoneIds = new Map<number, IdIndex>()
   readonly #columns: ReadonlyMap<string, Field>
 
@@ -65,17 +71,37 @@ export class Snapshot {
     return [...this.#columns.values()]
   }
 
-  /** Leave a part out from now on. */
-  exclude(part: PartEntry): void {
+  /** Leave a part out from now on. Its ids have no older values either: those were replaced, and must be fetched again. */
+  exclude({ part, ids }: { part: PartEntry, ids: IdIndex | undefined }): void {
     const at = this.#parts.findIndex(({ name }) => name === part.name)
-    if (at !== -1) this.#parts.splice(at, 1)
+    if (at === -1) return
+    this.#parts.splice(at, 1)
+    this.#excluded.push({ part, ids: ids ?? { idMin: part.idMin, idMax: part.idMax } })
+  }
+
+  /**
+   * What a part says about itself.
+   *
+   * @throws {UnusablePartError}
+   */
+  async tail(part: PartEntry): Promise<PartTail> {
+    return await this.#guard(part, () => this.#reader.tail(this.#folder, part, this))
+  }
+
+  /**
+   * The bytes of a whole row group, for copying.
+   *
+   * @throws {UnusablePartError}
+   */
+  async readEncoded(part: PartEntry, group: number): Promise<Uint8Array> {
+    return await this.#guard(part, () => this.#reader.readEncoded(this.#folder, part, group, this))
   }
 
   /**
    * Which of a window's ids are hits for these columns, and where their values are.
    *
    * @param ids ascending, each once
-   * @throws {DamagedPartError}
+   * @throws {UnusablePartError}
    */
   async cover(ids: IdArray, columns: readonly string[]): Promise<Cover> {
     const [low, high] = [idAt(ids, 0), idAt(ids, ids.length - 1)]
@@ -92,7 +118,7 @@ export class Snapshot {
   /**
    * The values behind a cover, per column, as pieces that name their window positions.
    *
-   * @throws {DamagedPartError}
+   * @throws {UnusablePartError}
    */
   async read({ answers }: Pick<Cover, 'answers'>): Promise<Map<string, Piece[]>> {
     const pieces = new Map<string, Piece[]>()
@@ -113,24 +139,28 @@ export class Snapshot {
       const holding = parts.flatMap(part => {
         const column = part.columns.find(field => field.name === name && this.#fits(field))
         const tombstones = column ? this.manifest.tombstones.filter(tombstone => hides(tombstone, part, name)) : []
-        return column && !tombstones.some(tombstone => tombstone.ids === null) ? [{ part, tombstones, partial: column.partial === true }] : []
+        const excluded = this.#excluded.filter(other => other.part.seq > part.seq && rangesOverlap(other.part, part) && holds(other.part, name))
+        return column && !tombstones.some(tombstone => tombstone.ids === null && !tombstone.range)
+          ? [{ part, tombstones, excluded, partial: column.partial === true }] : []
       })
-      const key = holding.map(({ part, tombstones, partial }) => `${part.name} ${tombstones.map(({ seq }) => seq).join('+')} ${partial ? name : ''}`).join('|')
+      const key = holding.map(({ part, tombstones, excluded, partial }) =>
+        `${part.name} ${tombstones.map(({ seq }) => seq).join('+')} ${excluded.map(other => other.part.name).join('+')} ${partial ? name : ''}`).join('|')
       const known = groups.get(key)
       if (known) {
         known.columns.push(name)
         continue
       }
       const candidates: Candidate<PartEntry>[] = []
-      for (const { part, tombstones, partial } of holding) {
-        const tail = await this.#guard(part, () => this.#reader.tail(this.#folder, part, this))
+      for (const { part, tombstones, excluded, partial } of holding) {
+        const tail = await this.tail(part)
         const bits = partial ? tail.presence.get(name) : undefined
-        const hidden = await Promise.all(tombstones.map(tombstone => this.#tombstoneIndex(tombstone)))
+        const hidden: (HiddenIds | undefined)[] = [...excluded.map(({ ids }) => ids),
+          ...await Promise.all(tombstones.map(tombstone => this.#hiddenBy(tombstone)))]
         // an unreadable list of invalid ids hides the whole part: better fetched again than wrong
         if (hidden.includes(undefined)) continue
         candidates.push({ part, index: tail.index,
           ...(bits ? { isPresent: row => isPresent(bits, row) } : {}),
-          ...(hidden.length > 0 ? { hidden: hidden as IdIndex[] } : {}) })
+          ...(hidden.length > 0 ? { hidden: hidden as HiddenIds[] } : {}) })
       }
       groups.set(key, { columns: [name], candidates })
     }
@@ -143,8 +173,9 @@ export class Snapshot {
     return column !== undefined && widenTypes(field, column, isDotted(field.name))?.type === column.type
   }
 
-  /** The ids of a tombstone; undefined when its list is damaged. */
-  async #tombstoneIndex({ seq, ids }: Tombstone): Promise<IdIndex | undefined> {
+  /** The ids of a tombstone that is not about all of them; undefined when its list is damaged. */
+  async #hiddenBy({ seq, ids, range }: Tombstone): Promise<HiddenIds | undefined> {
+    if (range) return range
     const known = this.#tombstoneIds.get(seq)
     if (known || ids === null) return known
     try {
@@ -161,29 +192,21 @@ export class Snapshot {
     try {
       return await read()
     } catch (error) {
-      if (error instanceof CacheCorruptionError) throw new DamagedPartError(part, error)
-      throw error
+      throw new UnusablePartError(part, error, this.#reader.knownIds(this.#folder, part.name))
     }
   }
 }
 
-/** Whether a tombstone hides a part's values of a column. */
-export function hides(tombstone: Tombstone, part: Pick<PartEntry, 'since' | 'createdMs'>, column: string): boolean {
-  return part.since < tombstone.seq && (tombstone.beforeMs === undefined || part.createdMs < tombstone.beforeMs) && (tombstone.columns === null || tombstone.columns.includes(column))
+/** Whether a part has a column, for some of its ids at least. */
+function holds(part: PartEntry, column: string): boolean {
+  return part.columns.some(({ name }) => name === column)
 }
 
-/**
- * The ids in a tombstone's blob.
- *
- * @throws {CacheCorruptionError} the checksum does not hold
- */
-export async function readIdList(blobs: BlobStore, folder: string, ids: NonNullable<Tombstone['ids']>): Promise<IdIndex> {
-  const file = blobs.pathOf(folder, ids.name)
-  const blob = await blobs.open(folder, ids.name)
-  if (blob.bytes !== ids.bytes) throw new CacheCorruptionError({ file, reason: `has ${blob.bytes} bytes, the manifest says ${ids.bytes}` })
-  const bytes = await blob.read(0, ids.bytes)
-  if (sha256Of(bytes) !== ids.sha256) throw new CacheCorruptionError({ file, reason: 'its checksum does not hold' })
-  return parseIndex(bytes)
+/** Whether a tombstone hides a part's values of a column, for some of its ids at least. */
+export function hides(tombstone: Tombstone, part: Pick<PartEntry, 'seq' | 'since' | 'createdMs'>, column: string): boolean {
+  const { seq, beforeMs, belowSeq, columns } = tombstone
+  return part.since < seq && (beforeMs === undefined || part.createdMs < beforeMs) && (belowSeq === undefined || part.seq < belowSeq) &&
+    (columns === null || columns.includes(column))
 }
 
 /** One byte per id, 1 = some group lacks it; undefined when nothing is missing. */

@@ -3,7 +3,7 @@ import { CacheCorruptionError, messageOf } from '../errors.js'
 import type { BlobStore } from './blob-store.js'
 import type { CacheStore } from './cache.js'
 import type { PartEntry } from './catalog.js'
-import { readIdList } from './snapshot.js'
+import { readIdList } from './id-list.js'
 import type { TableStore } from './table-store.js'
 
 /** Something that is not as it was written. */
@@ -50,13 +50,14 @@ interface Finding {
   tombstone?: number
 }
 
-async function examine(store: TableStore): Promise<{ checked: number, findings: Finding[] }> {
-  const { blobs } = store.settings
+async function examine(store: TableStore): Promise<{ checked: number, findings: Finding[], manifests: { file: string }[] }> {
+  const { blobs, catalog } = store.settings
   const { folder } = store.key
-  const findings: Finding[] = []
-  let checked = 1
   const table = store.name
-  const manifest = await store.manifest(({ file = '', message }) => findings.push({ problem: { table, file, kind: 'manifest', detail: message } }))
+  const health = await catalog.inspect({ folder })
+  const findings: Finding[] = health.damaged.map(({ file, reason }) => ({ problem: { table, file, kind: 'manifest', detail: reason } }))
+  let { checked } = health
+  const manifest = await store.manifest()
   const attempt = async (name: string, kind: 'part' | 'tombstone', check: () => Promise<unknown>, about: Partial<Finding>): Promise<void> => {
     checked++
     try {
@@ -71,14 +72,21 @@ async function examine(store: TableStore): Promise<{ checked: number, findings: 
   for (const { seq, ids } of manifest.tombstones) {
     if (ids) await attempt(ids.name, 'tombstone', () => readIdList(blobs, folder, ids), { tombstone: seq })
   }
-  return { checked, findings }
+  return { checked, findings, manifests: [...health.damaged] }
+}
+
+/** Folders in the place of tables, as problems. */
+async function surveyed(cache: CacheStore): Promise<{ tables: TableStore[], problems: Problem[], lost: { folder: string, file: string }[] }> {
+  const { tables, unusable } = await cache.survey()
+  return { tables, lost: unusable.filter(({ damaged }) => damaged),
+    problems: unusable.map(({ folder, file, reason, damaged }) => ({ table: folder, file, kind: damaged ? 'manifest' : 'unreadable', detail: reason })) }
 }
 
 /** Check every file of every table, whole: nothing is changed. */
 export async function verifyCache(cache: CacheStore): Promise<VerifyResult> {
-  const problems: Problem[] = []
-  let checked = 0
-  for (const store of await cache.tables()) {
+  const { tables, problems } = await surveyed(cache)
+  let checked = problems.length
+  for (const store of tables) {
     const examined = await examine(store)
     checked += examined.checked
     problems.push(...examined.findings.map(({ problem }) => problem))
@@ -87,15 +95,17 @@ export async function verifyCache(cache: CacheStore): Promise<VerifyResult> {
 }
 
 /**
- * Check everything and drop what is bad, so that it becomes misses: damaged parts are set aside; a damaged list of invalid
- * ids takes the parts it hides with it. What the system merely refuses to read stays.
+ * Check everything and drop what is bad, so that it becomes misses: damaged parts and manifests are set aside; a damaged list of
+ * invalid ids takes the parts it hides with it; a table without any readable manifest is empty. What the system merely refuses
+ * to read, and what a newer millrace wrote, stays.
  */
 export async function repairCache(cache: CacheStore): Promise<RepairResult> {
-  const problems: Problem[] = []
+  const { tables, problems, lost } = await surveyed(cache)
+  const { blobs, catalog } = cache.settings
   const quarantined: string[] = []
-  let checked = 0
-  for (const store of await cache.tables()) {
-    const { blobs } = store.settings
+  let checked = problems.length
+  for (const folder of new Set(lost.map(table => table.folder))) quarantined.push(...await catalog.forgetAll({ folder }))
+  for (const store of tables) {
     const { folder } = store.key
     const examined = await examine(store)
     checked += examined.checked
@@ -103,7 +113,7 @@ export async function repairCache(cache: CacheStore): Promise<RepairResult> {
     const manifest = await store.manifest()
     for (const { part, corruption, tombstone } of examined.findings) {
       if (part && corruption) {
-        await store.dropDamaged(part, corruption)
+        await store.dropDamaged(part, corruption, store.settings.reader.knownIds(folder, part.name))
         for (const { name } of await blobs.list(folder)) if (name.startsWith('corrupt-') && name.endsWith(part.name)) quarantined.push(blobs.pathOf(folder, name))
       }
       if (tombstone !== undefined && corruption) {
@@ -111,8 +121,7 @@ export async function repairCache(cache: CacheStore): Promise<RepairResult> {
         await store.commit({ remove: hidden.map(other => other.name), dropTombstones: [tombstone] })
       }
     }
-    // a damaged manifest is covered by a new one
-    if (examined.findings.some(({ problem }) => problem.kind === 'manifest')) await store.touch()
+    if (examined.manifests.length > 0) quarantined.push(...await store.repairManifests(examined.manifests))
   }
   return { ok: problems.length === 0, checked, problems, quarantined }
 }
