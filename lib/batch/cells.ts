@@ -1,3 +1,4 @@
+import { jsonText } from '../json/json-text.js'
 import { listElement, type ColumnType } from './column-type.js'
 import { formatDate, formatTime, formatTimestamp, timestampCell, TIMESTAMP_INFINITY, TIMESTAMP_MINUS_INFINITY } from './temporal.js'
 import { decodeTexts } from './text.js'
@@ -126,7 +127,17 @@ export function cellText(value: unknown): string {
   if (value === null || value === undefined) return ''
   if (value instanceof Date) return value.toISOString()
   if (value instanceof Uint8Array) return `\\x${Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('hex')}`
-  return typeof value === 'object' ? JSON.stringify(value, jsonSafe) : String(value)
+  return typeof value === 'object' ? printedJson(value) : String(value)
+}
+
+function printedJson(value: object): string {
+  try {
+    return JSON.stringify(value, jsonSafe)
+  } catch (error) {
+    // too deep for JSON.stringify's recursion
+    if (error instanceof RangeError) return jsonText(value)
+    throw error
+  }
 }
 
 /** A `JSON.stringify` replacer that keeps what rows may hold and JSON has no form for: bigints as digits in text. */

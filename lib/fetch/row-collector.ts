@@ -1,10 +1,8 @@
-import { concatVectors, convertVector, unifyFields } from '../batch/combine.js'
-import type { Field } from '../batch/column-type.js'
 import { idAt, idFromSource, lowerBound, type Id, type IdArray } from '../batch/ids.js'
 import { RowBatch } from '../batch/row-batch.js'
-import { gatherVector } from '../batch/vector.js'
+import { sameValue } from '../batch/same-value.js'
 import type { FetchedBatch, RawColumn } from '../batch/window.js'
-import { cellsOf } from '../batch/cells.js'
+import { batchRows } from './batch-rows.js'
 import { FetcherContractError, messageOf, type MillraceError } from '../errors.js'
 
 interface CollectorOptions {
@@ -62,7 +60,7 @@ export class RowCollector {
 
   /** Everything that came, in the order of the ids. */
   finish(): FetchedBatch {
-    const { ids, batch, names } = this.#options
+    const { ids, names } = this.#options
     if (this.#batches.length > 0 && this.#rows === 0 && this.mistakes.length === 0) {
       const whole = this.#fromBatches()
       if (whole) return whole
@@ -74,6 +72,13 @@ export class RowCollector {
     this.#columns.forEach((values, c) => {
       if (values) raw.set(names[c]!, { values: all ? values : Array.from(found, position => values[position]) })
     })
+    return this.#fetched(raw, found)
+  }
+
+  /** The answer, from what was seen and what of it is bad. */
+  #fetched(raw: Map<string, RawColumn>, found = positionsWhere(this.#seen, 1)): FetchedBatch {
+    const { ids, batch } = this.#options
+    const all = found.length === ids.length
     const bad = new Map<number, MillraceError>()
     if (this.#bad.size > 0) found.forEach((position, row) => { if (this.#bad.has(position)) bad.set(row, this.#bad.get(position)!) })
     return { index: batch, ids: all ? ids : pick(ids, found), raw, missing: all ? ids.subarray(0, 0) : pick(ids, positionsWhere(this.#seen, 0)), bad }
@@ -88,7 +93,7 @@ export class RowCollector {
     }
     let position: number | undefined
     try {
-      const own = (row as Record<string, unknown>)[idColumn]
+      const own = INHERITED.has(idColumn) && !Object.hasOwn(row, idColumn) ? undefined : (row as Record<string, unknown>)[idColumn]
       const id = idFromSource(own)
       if (id === undefined) {
         this.#contract(`row ${number} has ${own === undefined ? `no ${idColumn}` : `${idColumn} ${describe(own)}, which is no id`}`)
@@ -114,9 +119,12 @@ export class RowCollector {
   /** A second row of an id: fine when equal, else that id fails. */
   #compare(row: Record<string, unknown>, position: number): void {
     const differing = this.#options.names.find((_, c) => !sameValue(this.#valueOf(row, c), this.#columns[c]?.[position]))
-    if (differing === undefined || this.#bad.has(position)) return
+    if (differing !== undefined && !this.#bad.has(position)) this.#differ(position, differing)
+  }
+
+  #differ(position: number, column: string): void {
     const error = new FetcherContractError({ batch: this.#options.batch,
-      reason: `two different rows of id ${idAt(this.#options.ids, position)} (column ${differing})` })
+      reason: `two different rows of id ${idAt(this.#options.ids, position)} (column ${column})` })
     this.#bad.set(position, error)
     this.mistakes.push(error)
   }
@@ -146,79 +154,20 @@ export class RowCollector {
     this.mistakes.push(new FetcherContractError({ batch: this.#options.batch, reason }))
   }
 
-  /** RowBatches keep their vectors when together they hold each id once. */
+  /** RowBatches keep their vectors; undefined where they do not fit together. */
   #fromBatches(): FetchedBatch | undefined {
-    const { ids, batch, idColumn, names } = this.#options
-    const positions: Uint32Array[] = []
-    for (const rowBatch of this.#batches) {
-      const idVector = rowBatch.vector(idColumn)
-      if (!idVector) return undefined
-      const cells = cellsOf(idVector)
-      const taken = new Uint32Array(rowBatch.length)
-      for (let row = 0; row < rowBatch.length; row++) {
-        const id = idFromSource(cells[row])
-        const position = id === undefined ? undefined : this.#positionOf(id)
-        if (position === undefined || this.#seen[position] === 1) {
-          this.#seen.fill(0)
-          return undefined
-        }
-        this.#seen[position] = 1
-        taken[row] = position
-      }
-      positions.push(taken)
-    }
-    const fields = new Map<string, Field>()
-    for (const name of names) {
-      const held = this.#batches.flatMap(rowBatch => rowBatch.schema.find(field => field.name === name) ?? [])
-      if (held.length === 0) continue
-      const unified = held.length === this.#batches.length ? unifyFields(held, true) : undefined
-      if (!unified) {
-        this.#seen.fill(0)
-        return undefined
-      }
-      fields.set(name, unified)
-    }
-    const found = positionsWhere(this.#seen, 1)
-    const order = rowOrder(positions, this.#seen)
-    const raw = new Map<string, RawColumn>()
-    for (const [name, field] of fields) {
-      const vector = concatVectors(field.type, this.#batches.map(rowBatch => convertVector(rowBatch.vector(name)!, field.type)))
-      raw.set(name, { field, vector: order ? gatherVector(vector, order) : vector })
-    }
-    const all = found.length === ids.length
-    return { index: batch, ids: all ? ids : pick(ids, found), raw, bad: this.#bad,
-      missing: all ? ids.subarray(0, 0) : pick(ids, positionsWhere(this.#seen, 0)) }
+    const { ids, idColumn, names } = this.#options
+    const rows = batchRows(this.#batches, { count: ids.length, names, idColumn, positionOf: id => this.#positionOf(id) })
+    if (!rows) return undefined
+    this.#seen.set(rows.found)
+    for (const { position, column } of rows.differing) this.#differ(position, column)
+    return this.#fetched(rows.raw)
   }
 
-  /** The slow way, for batches with rows nobody asked for, repeats, or mixed with plain rows. */
+  /** The slow way, for batches mixed with plain rows, and those that do not fit together. */
   #addBatchAsRows(rowBatch: RowBatch): void {
     for (const row of rowBatch.toRows()) this.#addRow(row)
   }
-}
-
-/** Which row of the concatenated batches belongs to each found id; undefined when they are in order already. */
-function rowOrder(positions: readonly Uint32Array[], seen: Uint8Array): Uint32Array | undefined {
-  const rowAt = new Int32Array(seen.length).fill(-1)
-  let row = 0
-  let last = -1
-  let ordered = true
-  for (const taken of positions) {
-    for (const position of taken) {
-      if (position < last) ordered = false
-      last = position
-      rowAt[position] = row++
-    }
-  }
-  return ordered ? undefined : Uint32Array.from(rowAt.filter(at => at >= 0))
-}
-
-function sameValue(a: unknown, b: unknown): boolean {
-  if (Object.is(a, b) || (a ?? null) === (b ?? null)) return true
-  return typeof a === 'object' && typeof b === 'object' && JSON.stringify(a, stable) === JSON.stringify(b, stable)
-}
-
-function stable(_key: string, value: unknown): unknown {
-  return typeof value === 'bigint' ? `${value}n` : value
 }
 
 function positionsWhere(marks: Uint8Array, mark: number): Uint32Array {

@@ -7,51 +7,36 @@ import type { Field } from '../../lib/batch/column-type.js'
 import type { Row } from '../../lib/batch/row-factory.js'
 import type { Table } from '../../lib/batch/table.js'
 import type { Fetcher } from '../../lib/source/fetcher.js'
-import { CacheStore } from '../../lib/store/cache.js'
-import { compact } from '../../lib/store/compaction.js'
-import { planCompaction } from '../../lib/store/compaction-plan.js'
+import { openCache, type Cache } from '../../lib/store/open-cache.js'
 import { getData } from '../../pipelines/get-data.js'
 import type { DataRequest } from '../../pipelines/request.js'
 
 /** A cache that can be closed and opened again, in a folder that goes when the test is over. */
 export interface TestCache {
   readonly dir: string
-  /** The open cache, as requests take it. */
-  readonly cache: { store: CacheStore }
+  /** The open cache; another one after `reopen`. */
+  cache: Cache
   /** Forget everything this process knows of the cache, as a restart does. */
   reopen(): Promise<void>
-  compact(table: string, idColumn?: string): Promise<boolean>
-  /** Make rows invalid: these columns of all ids. */
-  invalidate(table: string, columns?: readonly string[]): Promise<void>
   remove(): Promise<void>
 }
 
 export async function testCache(dir?: string): Promise<TestCache> {
   const folder = dir ?? await mkdtemp(join(tmpdir(), 'millrace-types-'))
-  const open = (): CacheStore => new CacheStore({ dir: folder, durability: 'none' })
-  const cache = { store: open() }
-  return {
+  const open = (): Promise<Cache> => openCache({ dir: folder, durability: 'none' })
+  const test: TestCache = {
     dir: folder,
-    cache,
+    cache: await open(),
     async reopen() {
-      await cache.store.close()
-      cache.store = open()
-    },
-    async compact(table, idColumn) {
-      const store = cache.store.table(table, idColumn === undefined ? {} : { idColumn })
-      await store.settled()
-      const manifest = await store.manifest()
-      const plan = planCompaction(manifest, store.settings.partBytes, true)
-      return plan ? await compact(store, manifest, plan) : false
-    },
-    async invalidate(table, columns) {
-      await cache.store.table(table).commit({ tombstones: [{ ids: null, columns: columns ?? null }] })
+      await test.cache.close()
+      test.cache = await open()
     },
     async remove() {
-      await cache.store.close()
+      await test.cache.close()
       await rm(folder, { recursive: true, force: true })
     },
   }
+  return test
 }
 
 /** Run a test with a cache of its own. */
@@ -113,7 +98,7 @@ export async function everyWay(to: TestCache, request: Ask, rows: readonly Row[]
   await again('warm')
   await to.reopen()
   await again('reopened')
-  await to.compact('public.t')
+  await to.cache.compact('public.t')
   await again('compacted')
   await to.reopen()
   await again('compacted and reopened')
