@@ -2,7 +2,7 @@ import { jsonText } from '../json/json-text.js'
 import { listElement, type ColumnType } from './column-type.js'
 import { formatDate, formatTime, formatTimestamp, timestampCell, TIMESTAMP_INFINITY, TIMESTAMP_MINUS_INFINITY } from './temporal.js'
 import { decodeTexts } from './text.js'
-import type { FixedArray, FixedVector, Vector } from './vector.js'
+import type { DictionaryVector, FixedArray, FixedVector, Vector } from './vector.js'
 
 /** Values by row position: a typed array or a plain one. */
 export type Column = FixedArray | readonly unknown[]
@@ -15,11 +15,28 @@ function mapFixed(vector: FixedVector, cell: (value: never) => unknown): unknown
 }
 
 /** The array's own values, null where null. */
-function plainValues({ values, valid, length }: FixedVector): unknown[] {
-  const plain = new Array<unknown>(length)
-  if (valid) for (let i = 0; i < length; i++) plain[i] = valid[i] === 0 ? null : values[i]
-  else for (let i = 0; i < length; i++) plain[i] = values[i]
-  return plain
+function plainValues({ values, valid, length }: FixedVector, into: unknown[], at: number): unknown[] {
+  if (valid) for (let i = 0; i < length; i++) into[at + i] = valid[i] === 0 ? null : values[i]
+  else for (let i = 0; i < length; i++) into[at + i] = values[i]
+  return into
+}
+
+/** Entries of dictionaries that were decoded lately: slices of a batch share theirs. */
+const decodedEntries = new WeakMap<Vector, readonly unknown[]>()
+
+function entriesOf(dictionary: Vector): readonly unknown[] {
+  let entries = decodedEntries.get(dictionary)
+  if (!entries) {
+    entries = storageValues(dictionary)
+    decodedEntries.set(dictionary, entries)
+  }
+  return entries
+}
+
+function dictionaryValues({ codes, dictionary, valid, length }: DictionaryVector, into: unknown[], at: number): unknown[] {
+  const entries = entriesOf(dictionary)
+  for (let i = 0; i < length; i++) into[at + i] = valid?.[i] === 0 ? null : entries[codes[i]!]
+  return into
 }
 
 /** A 64-bit integer as rows hold it: a number when safe, else a bigint. */
@@ -40,16 +57,11 @@ export function storageValues(vector: Vector): readonly unknown[] {
       }
       return blobs
     }
-    case 'dictionary': {
-      const entries = storageValues(vector.dictionary)
-      const values = new Array<unknown>(vector.length)
-      for (let i = 0; i < vector.length; i++) values[i] = vector.valid?.[i] === 0 ? null : entries[vector.codes[i]!]
-      return values
-    }
+    case 'dictionary': return dictionaryValues(vector, new Array<unknown>(vector.length), 0)
     case 'fixed': {
       if (vector.type === 'bool') return mapFixed(vector, (value: number) => value === 1)
       if (vector.values instanceof BigInt64Array && vector.type === 'int64') return mapFixed(vector, integerCell)
-      return plainValues(vector)
+      return plainValues(vector, new Array<unknown>(vector.length), 0)
     }
   }
 }
@@ -120,6 +132,18 @@ export function declarableValues(vector: Vector, type: ColumnType): Column {
   if (isTimestamp && type === 'text') return storageValues(vector).map(value => value === null ? null : timestampText(value as bigint, from))
   if ((isTimestamp && type !== 'json') || (from === 'json' && type === 'text')) return storageValues(vector)
   return cellsOf(vector)
+}
+
+/** Write the values of `columnOf(vector)` into a longer array, from `at` on. */
+export function fillColumn(vector: Vector, into: unknown[], at: number): void {
+  const { type } = vector
+  if (vector.form === 'bytes' && type !== 'bytes' && type !== 'json') decodeTexts(vector, into, at)
+  else if (vector.form === 'dictionary' && type !== 'bytes' && type !== 'json') dictionaryValues(vector, into, at)
+  else if (vector.form === 'fixed' && (type === 'int32' || type === 'float64')) plainValues(vector, into, at)
+  else {
+    const column = columnOf(vector)
+    for (let i = 0; i < column.length; i++) into[at + i] = column[i]
+  }
 }
 
 /** One cell as text, for tables and CSV: exact µs for timestamps, JSON for objects, '' for null. */

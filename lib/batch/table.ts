@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from '../errors.js'
 import { newReport, type RunReport } from '../report.js'
-import { columnOf, type Column } from './cells.js'
+import { fillColumn, type Column } from './cells.js'
 import type { Field } from './column-type.js'
 import { unifyFields } from './combine.js'
 import { formatTable } from './format-table.js'
@@ -73,8 +73,14 @@ function joinColumns(batches: readonly RowBatch<object>[], name: string): Column
   if (batches.length === 1) return batches[0]!.column(name)
   const length = batches.reduce((sum, batch) => sum + batch.length, 0)
   const vectors = batches.map(batch => batch.vector(name)!)
-  return vectors.every(vector => vector.form === 'fixed' && vector.valid === undefined)
-    ? joinTyped(batches.map(batch => batch.column(name)), length) : joinPlain(vectors.values(), vector => columnOf(vector), length)
+  if (vectors.every(vector => vector.form === 'fixed' && vector.valid === undefined)) return joinTyped(batches.map(batch => batch.column(name)), length)
+  const joined = new Array<unknown>(length)
+  let at = 0
+  for (const vector of vectors) {
+    fillColumn(vector, joined, at)
+    at += vector.length
+  }
+  return joined
 }
 
 function joinTyped(columns: readonly Column[], length: number): Column {
@@ -90,16 +96,7 @@ function joinTyped(columns: readonly Column[], length: number): Column {
     }
     return joined
   }
-  return joinPlain(columns, column => column, length)
-}
-
-/** Takes the parts one by one: what is decoded of one is garbage before the next. */
-function joinPlain<T>(parts: Iterable<T>, columnOfPart: (part: T) => Column, length: number): Column {
   const joined = new Array<unknown>(length)
-  let at = 0
-  for (const part of parts) {
-    const column = columnOfPart(part)
-    for (let i = 0; i < column.length; i++) joined[at++] = column[i]
-  }
+  for (const column of columns) for (let i = 0; i < column.length; i++) joined[at++] = column[i]
   return joined
 }
