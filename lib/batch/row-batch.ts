@@ -5,6 +5,9 @@ import type { IdArray } from './ids.js'
 import { rowFactory, type Row } from './row-factory.js'
 import { gatherVector, sliceVector, type Vector } from './vector.js'
 
+/** Rows that an iterator makes at a time. */
+const ITERATED_ROWS = 2048
+
 /**
  * The columnar unit that flows: some rows, sorted by id, each id once, a vector per column. The first column is the id.
  *
@@ -62,8 +65,25 @@ export class RowBatch<R extends object = Row> implements Iterable<R> {
     return rowFactory(this.columnNames)(cells, 0, this.length) as R[]
   }
 
-  [Symbol.iterator](): Iterator<R> {
-    return this.toRows()[Symbol.iterator]()
+  /** Rows are made a few at a time: what a reader does not keep dies young. */
+  [Symbol.iterator](): IterableIterator<R> {
+    let next = 0
+    let rows: readonly R[] = []
+    let at = 0
+    const iterator: IterableIterator<R> = {
+      next: () => {
+        if (at === rows.length) {
+          if (next === this.length) return { done: true, value: undefined }
+          const from = next
+          next = Math.min(from + ITERATED_ROWS, this.length)
+          rows = this.slice(from, next).toRows()
+          at = 0
+        }
+        return { done: false, value: rows[at++]! }
+      },
+      [Symbol.iterator]: () => iterator
+    }
+    return iterator
   }
 
   /** Rows `from` (inclusive) to `to` (exclusive), sharing memory. */

@@ -53,7 +53,7 @@ export class Table<R extends object = Row> implements Iterable<R> {
   }
 
   * [Symbol.iterator](): Generator<R> {
-    for (const batch of this.batches) yield * batch.toRows()
+    for (const batch of this.batches) yield * batch
   }
 
   /** Names, types, first and last rows, aligned. */
