@@ -83,6 +83,30 @@ export function sliceVector(vector: Vector, from: number, to: number): Vector {
   }
 }
 
+/** The same values in memory of their own, as few bytes as they take. */
+export function ownBytes(vector: Vector): Vector {
+  if (vector.form === 'dictionary' && vector.dictionary.form === 'bytes') {
+    const { codes, dictionary, type, length, valid } = vector
+    const { bytes, starts, ends } = dictionary
+    return ownBytes({ form: 'bytes', type, length, bytes, valid, starts: Uint32Array.from(codes, code => starts[code]!), ends: Uint32Array.from(codes, code => ends[code]!) })
+  }
+  if (vector.form !== 'bytes') return vector
+  const { bytes, starts, ends, valid, length } = vector
+  let total = 0
+  for (let i = 0; i < length; i++) if (valid?.[i] !== 0) total += ends[i]! - starts[i]!
+  const own = { ...vector, bytes: new Uint8Array(total), starts: new Uint32Array(length), ends: new Uint32Array(length) }
+  let at = 0
+  for (let i = 0; i < length; i++) {
+    own.starts[i] = at
+    if (valid?.[i] !== 0) {
+      own.bytes.set(bytes.subarray(starts[i], ends[i]), at)
+      at += ends[i]! - starts[i]!
+    }
+    own.ends[i] = at
+  }
+  return own
+}
+
 function gatherArray<A extends FixedArray | Uint16Array | Uint32Array>(values: A, rows: Uint32Array): A {
   const picked = new (values.constructor as new (length: number) => A)(rows.length)
   for (let i = 0; i < rows.length; i++) picked[i] = values[rows[i]!]!

@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib'
 import type { Field } from '../batch/column-type.js'
 import { concatVectors } from '../batch/combine.js'
-import { gatherVector, sliceVector, type Vector } from '../batch/vector.js'
+import { gatherVector, ownBytes, sliceVector, type Vector } from '../batch/vector.js'
 import { CacheCorruptionError } from '../errors.js'
 import type { PlacedRowGroup } from '../parquet/column-chunk.js'
 import { decodeColumn, decodeColumnRows } from '../parquet/column.js'
@@ -73,9 +73,19 @@ export class PartReader {
       return { field: open.tail.fields[at]!, at }
     })
     const pieces: Vector[][] = names.map(() => [])
-    for (const { group, picks } of splitByGroup(open.tail.firstRows, selection)) {
-      const vectors = await this.#readGroup(open, file, group, fields, picks)
-      vectors.forEach((vector, c) => pieces[c]!.push(vector))
+    const read = ({ group, picks }: GroupPicks): Promise<Vector[]> => {
+      const reading = this.#readGroup(open, file, group, fields, picks)
+      // where the group before it fails, nobody waits for this one
+      reading.catch(() => undefined)
+      return reading
+    }
+    const groups = splitByGroup(open.tail.firstRows, selection)
+    // one group is read while the one before it is decoded
+    for (let reading = groups.next().value, next = reading && read(reading); next;) {
+      reading = groups.next().value
+      const current = next
+      next = reading && read(reading)
+      for (const [c, vector] of (await current).entries()) pieces[c]!.push(vector)
     }
     return pieces.map((vectors, c) => concatVectors(fields[c]!.field.type, vectors))
   }
@@ -137,7 +147,8 @@ export class PartReader {
         const offset = meta.offset + chunk.offset
         if (offset < run.from || offset + chunk.bytes > run.to) continue
         const chunkBytes = bytes.subarray(offset - start, offset - start + chunk.bytes)
-        if (!whole) vectors[c] = decodeColumnRows(field, chunk, meta.rows, chunkBytes, picks instanceof Uint32Array ? picks : positions(picks), file)
+        // a few rows must not keep the bytes of the whole group
+        if (!whole) vectors[c] = ownBytes(decodeColumnRows(field, chunk, meta.rows, chunkBytes, picks instanceof Uint32Array ? picks : positions(picks), file))
         else {
           const vector = decodeColumn(field, chunk, meta.rows, chunkBytes, file)
           vectors[c] = vector
@@ -181,8 +192,13 @@ function positions({ from, to }: { from: number, to: number }): Uint32Array {
   return Uint32Array.from({ length: to - from }, (_, i) => from + i)
 }
 
+interface GroupPicks {
+  group: number
+  picks: { from: number, to: number } | Uint32Array
+}
+
 /** A selection cut at row group borders, positions counted from each group's first row. */
-function * splitByGroup(firstRows: Uint32Array, selection: RowSelection): Generator<{ group: number, picks: { from: number, to: number } | Uint32Array }> {
+function * splitByGroup(firstRows: Uint32Array, selection: RowSelection): Generator<GroupPicks, undefined> {
   const groups = firstRows.length - 1
   if (!(selection instanceof Uint32Array)) {
     const end = selection.firstRow + selection.count
@@ -191,7 +207,7 @@ function * splitByGroup(firstRows: Uint32Array, selection: RowSelection): Genera
       const to = Math.min(end, firstRows[group + 1]!)
       if (from < to) yield { group, picks: { from: from - firstRows[group]!, to: to - firstRows[group]! } }
     }
-    return
+    return undefined
   }
   let at = 0
   for (let group = 0; group < groups && at < selection.length; group++) {
@@ -200,6 +216,7 @@ function * splitByGroup(firstRows: Uint32Array, selection: RowSelection): Genera
     if (next > at) yield { group, picks: selection.subarray(at, next).map(row => row - firstRows[group]!) }
     at = next
   }
+  return undefined
 }
 
 /** Byte ranges that cover these columns of a row group; neighbours are read together. */
