@@ -94,7 +94,7 @@ function stagesOf({ request, idColumn }: CheckedRequest, { plan, storing }: Awai
   return [
     idPartitioner({ table, plan }),
     cacheSplitter({ ...reference, columns, plan }),
-    batchFetcher({ fetcher, table, columns, idColumn, plan, concurrency: request.concurrency, retries: request.retries,
+    batchFetcher({ fetcher, table, columns, idColumn, columnTypes: request.columnTypes, plan, concurrency: request.concurrency, retries: request.retries,
       fetchTimeoutMs: request.fetchTimeoutMs, kind: `${cache?.store.dir ?? cacheDir ?? ''}|${namespace ?? ''}` }),
     jsonFlattener({ columns, idColumn, columnTypes: request.columnTypes }),
     ...(reporter ? [progressMeter({ reporter, run: plan.run })] : []),

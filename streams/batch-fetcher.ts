@@ -1,4 +1,5 @@
 import type { Transform } from 'node:stream'
+import { checkColumnTypes } from '../lib/batch/column-type.js'
 import type { Window } from '../lib/batch/window.js'
 import { FetchQueue } from '../lib/fetch/fetch-queue.js'
 import { idsAt, pieceFor } from '../lib/fetch/fetched-pieces.js'
@@ -21,6 +22,8 @@ export interface BatchFetcherOptions {
   /** Requested columns, dotted ones included. */
   columns: readonly string[]
   idColumn?: string | undefined
+  /** Declared types by column name, for sources that read columns as asked (see `jsonFlattener`). */
+  columnTypes?: Readonly<Record<string, string>> | undefined
   /** Ids per call of the fetcher (default 10,000; a plan's size with `plan`). */
   batchSize?: number | undefined
   /** Calls in flight (default: the fetcher's `maxConcurrency`, at most 2; else 1). Output stays in order. */
@@ -39,7 +42,7 @@ export interface BatchFetcherOptions {
  * Window → Window. Fetches the misses in batches; windows leave in order, with the fetched rows. A failed batch is recorded
  * and passed over. At most `concurrency + 2` batches or 3 windows of rows are ahead of the reader.
  */
-export function batchFetcher({ fetcher, table, columns, idColumn = 'id', plan, batchSize = plan?.batchSize ?? 10_000, concurrency,
+export function batchFetcher({ fetcher, table, columns, idColumn = 'id', columnTypes, plan, batchSize = plan?.batchSize ?? 10_000, concurrency,
   retries = 2, fetchTimeoutMs = 0, kind = '' }: BatchFetcherOptions): Transform {
   checkFetcher(fetcher)
   checkCount('batchSize', batchSize, 1)
@@ -48,7 +51,8 @@ export function batchFetcher({ fetcher, table, columns, idColumn = 'id', plan, b
   const inFlight = concurrency ?? Math.min(2, fetcher.maxConcurrency ?? 1)
   checkCount('concurrency', inFlight, 1)
   const request = requestColumns(columns, idColumn)
-  const settings = { fetcher, table, columns: request, idColumn, retries, fetchTimeoutMs, batchCount: plan?.batches }
+  const types = Object.fromEntries(checkColumnTypes(columnTypes))
+  const settings = { fetcher, table, columns: request, idColumn, columnTypes: types, retries, fetchTimeoutMs, batchCount: plan?.batches }
 
   return stage<Window, Window>('batch-fetcher', async function * (source, { signal }) {
     const input = source[Symbol.asyncIterator]()
@@ -56,7 +60,7 @@ export function batchFetcher({ fetcher, table, columns, idColumn = 'id', plan, b
     const misses = new MissQueue(batchSize, plan?.missIds())
     let queue: FetchQueue | undefined
     const queueFor = (window: Pick<Window, 'run'>): FetchQueue => queue ??= new FetchQueue({ settings, misses, batchSize,
-      concurrency: inFlight, run: window.run, signal: abort.signal, flights: new Flights(fetcher, JSON.stringify([kind, table, idColumn, request.names])) })
+      concurrency: inFlight, run: window.run, signal: abort.signal, flights: new Flights(fetcher, JSON.stringify([kind, table, idColumn, request.names, types])) })
     const waiting: { window: Window, end: number }[] = []
     let [seen, ended] = [0, false]
     const read = async (): Promise<void> => {

@@ -1,5 +1,6 @@
 import pRetry, { AbortError } from 'p-retry'
 import { abortableReader } from '../abortable.js'
+import type { ColumnType } from '../batch/column-type.js'
 import { idList, type IdArray } from '../batch/ids.js'
 import { RowBatch } from '../batch/row-batch.js'
 import type { FetchedBatch } from '../batch/window.js'
@@ -14,6 +15,8 @@ export interface FetchSettings {
   table: string
   columns: RequestColumns
   idColumn: string
+  /** Declared types by column name. */
+  columnTypes: Readonly<Record<string, ColumnType>>
   /** Further attempts after a fetch that failed. */
   retries: number
   /** Longest time one attempt may take, in ms; 0 = no limit. */
@@ -69,7 +72,7 @@ export function mistakeOf(error: unknown): MillraceError | undefined {
   return error instanceof MillraceError && !(error instanceof BatchFailedError) && isMistake(error) ? error : undefined
 }
 
-async function attemptFetch({ fetcher, table, columns, idColumn, fetchTimeoutMs, batchCount }: FetchSettings, ids: IdArray,
+async function attemptFetch({ fetcher, table, columns, idColumn, columnTypes, fetchTimeoutMs, batchCount }: FetchSettings, ids: IdArray,
   index: number, signal: AbortSignal): Promise<{ batch: FetchedBatch, mistakes: readonly MillraceError[] }> {
   const abort = new AbortController()
   const stop = (): void => abort.abort(signal.reason)
@@ -80,7 +83,7 @@ async function attemptFetch({ fetcher, table, columns, idColumn, fetchTimeoutMs,
   try {
     abort.signal.throwIfAborted()
     const request: FetchRequest = { columns: columns.bases, paths: columns.paths.map(({ name }) => name),
-      plain: columns.plain.map(({ column }) => column), idColumn, signal: abort.signal,
+      plain: columns.plain.map(({ column }) => column), idColumn, columnTypes, signal: abort.signal,
       batch: { index, ...(batchCount === undefined ? {} : { count: batchCount }) } }
     const collector = new RowCollector({ ids, batch: index, idColumn,
       names: [...new Set([...columns.bases, ...columns.paths.map(({ name }) => name)])] })

@@ -1,4 +1,5 @@
 import type { Id } from '../batch/ids.js'
+import type { ColumnType } from '../batch/column-type.js'
 import type { RowBatch } from '../batch/row-batch.js'
 import type { Row } from '../batch/row-factory.js'
 
@@ -11,6 +12,8 @@ export interface FetchRequest {
   /** Those of `columns` that were requested as themselves; the others only carry paths, and need not come if the paths do. */
   readonly plain: readonly string[]
   readonly idColumn: string
+  /** The types the caller declares, by column name (dotted ones included): a source that can reads the columns as these. */
+  readonly columnTypes?: Readonly<Record<string, ColumnType>>
   /** Aborted when the request is: stop, and release what you hold. */
   readonly signal: AbortSignal
   /** `index` from 0; `count` is unknown in a stage of a hand-made pipeline. */

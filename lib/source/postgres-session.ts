@@ -41,7 +41,7 @@ interface ClientInternals {
 
 // the forms that values are read in; see `postgres-values.ts`
 const PINNED = { TimeZone: 'UTC', DateStyle: 'ISO', IntervalStyle: 'iso_8601' }
-const PIN = `SET TimeZone TO 'UTC'; SET DateStyle TO 'ISO'; SET IntervalStyle TO 'iso_8601'; SET extra_float_digits TO 3; SET bytea_output TO 'hex'`
+const PIN = `SET TimeZone TO 'UTC'; SET DateStyle TO 'ISO'; SET IntervalStyle TO 'iso_8601'; SET extra_float_digits TO 3; SET bytea_output TO 'hex'; SET lc_monetary TO 'C'`
 
 const pinnedClients = new WeakSet<PgClient>()
 const watchedClients = new WeakSet<PgClient>()
@@ -73,11 +73,11 @@ function watch(client: PgClient): void {
 }
 
 /**
- * Take a client from the pool, guarded and with a pinned session: UTC, ISO dates and intervals, exact floats, hex bytea.
+ * Take a client from the pool, guarded and with a pinned session: UTC, ISO dates and intervals, exact floats, hex bytea, money as `$1,234.50`.
  *
  * The settings stay with the client, so pinning costs one round trip per connection. Other users of the same pool see them;
- * when they change TimeZone, DateStyle or IntervalStyle, the next loan pins again (`extra_float_digits` and `bytea_output` are
- * not reported by the server: do not lower them in a shared pool).
+ * when they change TimeZone, DateStyle or IntervalStyle, the next loan pins again (`extra_float_digits`, `bytea_output` and
+ * `lc_monetary` are not reported by the server: do not change them in a shared pool).
  *
  * @throws the pool's own error: no connection, or none free within its `connectionTimeoutMillis`
  */

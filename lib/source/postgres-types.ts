@@ -51,6 +51,9 @@ const ARRAYS: ReadonlyMap<number, number> = new Map([
 /** Types whose text needs no origin: they are text. */
 const PLAIN_TEXT: ReadonlySet<string> = new Set(['citext'])
 
+/** Types of extensions whose text is bytes in hexadecimal: PostGIS prints EWKB. */
+const HEX_BYTES: ReadonlySet<string> = new Set(['geometry', 'geography'])
+
 /** Integer types an id column may have, by OID, and their name in SQL. */
 export const ID_TYPES: ReadonlyMap<number, { name: string, min: bigint, max: bigint }> = new Map([
   [21, { name: 'int2', min: -32768n, max: 32767n }],
@@ -108,5 +111,6 @@ export function readAs(oid: number, modifier: number, types: PgTypes, dimensions
     return dimensions > 1 ? { type: 'json', origin: `${origin ?? `${item.type}[]`}[]`, element: item.type, delimiter }
       : { type: `list<${item.type}>`, origin, element: item.type, delimiter }
   }
+  if (named !== undefined && HEX_BYTES.has(named.name)) return { type: 'bytes', origin: named.name }
   return { type: 'text', origin: named === undefined ? `oid ${base}` : PLAIN_TEXT.has(named.name) ? undefined : named.name }
 }

@@ -37,12 +37,25 @@ export function decodeColumn(texts: Texts, as: ReadAs, column: string): Vector {
     }
     case 'text': case 'uuid': return { form: 'values', type, length: texts.length, values: texts }
     case 'json':
+      if (as.isDeclared && as.element === undefined) checkJson(texts, column)
       if (as.element === undefined) return { form: 'values', type, length: texts.length, values: texts }
       return values(type, texts, text => arrayJson(arrayOf(text, as, column), as.element!))
     default: {
       const element = listElement(type)
       const read = element ? listReader(element, as, column) : elementReader(type, column)
       return values(type, texts, read)
+    }
+  }
+}
+
+/** Only the server's own json columns are known to hold JSON. */
+function checkJson(texts: Texts, column: string): void {
+  for (const text of texts) {
+    if (text === null) continue
+    try {
+      JSON.parse(text)
+    } catch {
+      throw new UnreadableValue(column, `${JSON.stringify(text.slice(0, 60))} is no JSON, as columnTypes declares`)
     }
   }
 }
@@ -97,11 +110,18 @@ function elementReader(type: ColumnType, column: string): (text: string) => unkn
     case 'date': return text => must(parseDate(text), text)
     case 'time': return text => must(parseTime(text), text)
     case 'timestamp': case 'timestamptz': return text => must(parseTimestamp(text), text)
-    case 'bytes': return text => text.startsWith('\\x') ? new Uint8Array(Buffer.from(text.slice(2), 'hex')) : must(undefined, text)
+    case 'bytes': return text => must(hexBytes(text), text)
     case 'text': case 'uuid': case 'json': return text => text
     default: // decimal(p,s): NaN and the infinities are the texts that are no number
       return text => /\d/.test(text) ? text : must(undefined, text)
   }
+}
+
+/** bytea begins with `\x`, geometries are bare digits. */
+function hexBytes(text: string): Uint8Array | undefined {
+  const digits = text.startsWith('\\x') ? text.slice(2) : text
+  const bytes = Buffer.from(digits, 'hex')
+  return bytes.length * 2 === digits.length ? new Uint8Array(bytes) : undefined
 }
 
 function declareText(column: string): string {
