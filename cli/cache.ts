@@ -13,7 +13,7 @@ export async function withCache<T>(options: CacheOptions, session: Session, work
   }
 }
 
-/** As `withCache`, for verbs that cannot be told to stop: a signal ends the wait, and what was committed stays. */
+/** As `withCache`, for work that cannot be told to stop (or waits for stdin): a signal ends the wait, and what was committed stays. */
 export async function withCacheUntilSignal<T>(options: CacheOptions, session: Session, work: (cache: Cache) => Promise<T>): Promise<T> {
   const { signal } = session
   const stopped = new Promise<never>((_, reject) => {

@@ -1,5 +1,5 @@
 import { readEnvironment } from './env.js'
-import { errorFacts, exitCodeOf, isBrokenPipe, isCommanderError, ReaderLeft, Told } from './failure.js'
+import { errorFacts, EXIT, exitCodeOf, isBrokenPipe, isCommanderError, ReaderLeft, Told } from './failure.js'
 import { jsonLine } from './output/json.js'
 import { programOf } from './program.js'
 import { redactor } from './redact.js'
@@ -17,8 +17,10 @@ export async function main(args: readonly string[]): Promise<number> {
   const env = readEnvironment()
   const signals = listenToSignals()
   const { stdout, stderr } = process
-  // a reader that left ends the output, not the program; the write that failed tells whoever waits for it
-  for (const stream of [stdout, stderr]) stream.on('error', error => { if (!isBrokenPipe(error)) throw error })
+  // a reader that left ends the output, and is no error; a full disk is one, also where nobody waits for the write
+  const unwritten: unknown[] = []
+  stdout.on('error', error => { if (!isBrokenPipe(error)) unwritten.push(error) })
+  stderr.on('error', () => {})
   const json = args.includes('--json')
   const session: Session = {
     env, stdout, stderr, exitCode: 0, signal: signals.signal,
@@ -35,6 +37,12 @@ export async function main(args: readonly string[]): Promise<number> {
   if (signals.exitCode !== undefined) {
     note(session, 'millrace: stopped; what was committed is kept, run again for the rest')
     return signals.exitCode
+  }
+  // what was printed is on its way; whether it arrived is known after the last write
+  await new Promise<void>(resolve => { stdout.write('', () => resolve()) })
+  if (session.exitCode === EXIT.ok && unwritten.length > 0) {
+    session.exitCode = EXIT.failure
+    complain(session, unwritten[0], json)
   }
   return session.exitCode
 }

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { InvalidArgumentError } from '../../lib/errors.js'
-import { withCache } from '../cache.js'
+import { withCacheUntilSignal } from '../cache.js'
 import { idsFrom } from '../ids.js'
 import { cacheDirOption, examples, jsonOption, repeatable, splitColumns, withNamespace, type CacheOptions, type NamespaceOptions } from '../options.js'
 import { jsonLine } from '../output/json.js'
@@ -41,7 +41,7 @@ async function invalidate(table: string, options: InvalidateOptions, session: Se
   if (!hasIds && columns === undefined && before === undefined && all !== true) {
     throw new InvalidArgumentError({ argument: 'invalidate', expected: '--ids, --ids-file, --range, --columns, --before or --all', found: 'none of them' })
   }
-  await withCache(options, session, async cache => {
+  await withCacheUntilSignal(options, session, async cache => {
     if (!(await cache.store.table(table, { namespace, idColumn }).manifest()).parts.length) {
       throw new InvalidArgumentError({ argument: 'table', expected: 'a cached table (see `millrace cache ls`)', found: table })
     }

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { planData } from '../../pipelines/plan-data.js'
-import { withCache } from '../cache.js'
+import { withCacheUntilSignal } from '../cache.js'
 import { examples } from '../options.js'
 import { jsonLine } from '../output/json.js'
 import { counted, formatBytes, formatCount } from '../output/text.js'
@@ -20,7 +20,7 @@ export function addPlan(program: Command, session: Session): void {
 
 async function plan(options: SelectionOptions, session: Session): Promise<void> {
   const selection = selectionOf(options, session)
-  const made = await withCache(options, session, cache => planData({ ...selection, cache }))
+  const made = await withCacheUntilSignal(options, session, cache => planData({ ...selection, cache }))
   if (options.json) {
     print(session, jsonLine({ table: selection.table, ...made }))
     return
