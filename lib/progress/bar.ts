@@ -37,8 +37,10 @@ export function barReporter({ label, stream = process.stderr, now = Date.now }: 
     start({ misses, hits }) {
       lastLineMs = now()
       if (stream.isTTY !== true || misses === 0) return
-      bar = new SingleBar({ stream, format: `${label} {bar} {percentage}% | {facts}`, hideCursor: true, clearOnComplete: false,
-        barCompleteChar: '█', barIncompleteChar: '░', barsize: 24, stopOnComplete: false, gracefulExit: true })
+      bar = new SingleBar({ stream, format: `${label} {bar} {percentage}% | {facts}`, clearOnComplete: false,
+        barCompleteChar: '█', barIncompleteChar: '░', barsize: 24, stopOnComplete: false,
+        // its "graceful exit" listens to SIGINT and then does not exit: the caller's first Ctrl-C would only stop the bar
+        hideCursor: false, gracefulExit: false })
       bar.start(misses ?? 0, 0, { facts: `${hits ?? 0} hits` })
     },
     update(event) {
