@@ -11,6 +11,8 @@ const MICROS_PER_DAY = 86_400_000_000n
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 
 function integer(value: unknown, bits: 32 | 64): number | bigint | undefined {
+  // -0 is the integer 0
+  if (typeof value === 'number' && (bits === 32 ? (value | 0) === value : Number.isSafeInteger(value))) return value + 0
   let exact: bigint
   if (typeof value === 'bigint') exact = value
   else if (typeof value === 'number' && Number.isInteger(value)) exact = BigInt(value)
