@@ -119,6 +119,8 @@ export interface PartitionCacheOptions {
 
 const STATUSES: readonly EntryStatus[] = ['ok', 'timeout', 'failed']
 const MAX_NAME = 1024
+/** The end of the year 9999; what lives longer lives for ever. */
+const LAST_TIME = 253_402_300_799_999
 
 function checkText(value: unknown, argument: string): string {
   if (typeof value === 'string' && value.length > 0 && value.length <= MAX_NAME && !value.includes('\0') && value.isWellFormed()) return value
@@ -185,8 +187,8 @@ export async function partitionCache({ backend, partitionKey, datatype, ttlMs = 
   }
   function changeOf({ tables, query, asOf, ttlMs: life = ttlMs }: EntryOptions): EntryChange {
     const storedAt = asOf?.getTime() ?? Date.now()
-    if (!Number.isFinite(storedAt)) throw new InvalidArgumentError({ argument: 'asOf', expected: 'a valid Date', found: String(asOf) })
-    const expiresAt = checkTtl(life) === 0 ? undefined : storedAt + life
+    if (!(storedAt >= 0 && storedAt <= LAST_TIME)) throw new InvalidArgumentError({ argument: 'asOf', expected: 'a Date from 1970 to 9999', found: String(asOf) })
+    const expiresAt = checkTtl(life) === 0 || storedAt + life > LAST_TIME ? undefined : Math.ceil(storedAt + life)
     return {
       storedAt, expiresAt, tables: tables?.map((table, i) => checkText(table, `tables[${i}]`)),
       query: query === undefined ? undefined : checkQuery(query)

@@ -1,0 +1,199 @@
+import { InvalidArgumentError } from '../../errors.js'
+import type { PgPool } from '../../source/postgres-session.js'
+import { PartitionBackendError, type EntryChange, type EntryInfo, type EntryState, type EntryStatus, type Partition } from '../backend.js'
+import type { Datatype } from '../key-types.js'
+import { quoteName, quoteText } from '../sql-quote.js'
+import { textArrayParameter } from './postgresql-binary.js'
+
+/** A row as text, by column. */
+export type Row = Record<string, string | null>
+
+/** A pool of the `pg` package, by the method used. */
+export interface QueryPool {
+  query(config: { text: string, values?: unknown[], types: typeof RAW }): Promise<{ rows: unknown[] }>
+}
+
+/** What both PostgreSQL backends take. */
+export interface PostgresqlOptions {
+  pool: QueryPool | PgPool
+  /** Start of the tables' names, an underscore is added where it has none (default 'partitioncache'). */
+  tablePrefix?: string | undefined
+  /** Where the tables are (default: the connection's current schema). */
+  schema?: string | undefined
+  /** End the pool with the backend: it is nobody else's (default false). */
+  ownsPool?: boolean | undefined
+}
+
+/** Columns that hold sets, as one backend lays them out. */
+export interface SetColumns {
+  /** Part of the tables' names, so that two backends can share a prefix. */
+  readonly family: string
+  /** Column definitions. */
+  readonly definitions: readonly string[]
+  /** SQL that runs once after the table is made; `entries` is its quoted name. */
+  readonly afterCreate?: (entries: string) => string
+}
+
+/** The values of one write, by column; `sql` places the parameter. */
+export type SetValues = Readonly<Record<string, { readonly value: unknown, readonly cast: string }>>
+
+/** Registry and entries in two tables. */
+export interface PostgresqlStore {
+  /** The quoted, qualified name of the table of entries. */
+  readonly entries: string
+  run(action: string, text: string, values?: readonly unknown[]): Promise<Row[]>
+  register(name: string, datatype: Datatype): Promise<Datatype>
+  partitions(): Promise<Partition[]>
+  datatypeOf(name: string): Promise<Datatype | undefined>
+  bytes(partition: Partition, hash: string): Promise<number | undefined>
+  write(partition: Partition, hash: string, change: EntryChange, set: SetValues | undefined): Promise<void>
+  info(partition: Partition, hash: string): Promise<EntryInfo | undefined>
+  states(partition: Partition, hashes: readonly string[]): Promise<EntryState[]>
+  list(partition: Partition): AsyncGenerator<readonly EntryInfo[]>
+  remove(partition: Partition, hashes: readonly string[]): Promise<void>
+  forget(partition: Partition): Promise<void>
+  close(): Promise<void>
+}
+
+// text as the server sent it: nothing depends on what parsers the process has set for pg
+const RAW = { getTypeParser: () => (value: string): string => value }
+const PAGE_ROWS = 5000
+const DEFAULT_PREFIX = 'partitioncache'
+const TRANSIENT = /^(08|53|57P0|40|55P03|58|ECONN|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN)|terminated|timeout/i
+
+/** The condition that an entry counts: not expired. */
+export const IS_LIVE = '(expires_at IS NULL OR expires_at > pg_catalog.clock_timestamp())'
+
+const STATE = "CASE WHEN is_set THEN 'set' WHEN NOT is_set THEN 'null' ELSE 'none' END"
+const INFO = `hash, ${STATE} AS state, query, status, pg_catalog.to_json(tables)::text AS tables,
+  (extract(epoch FROM stored_at) * 1000)::bigint AS stored_at, (extract(epoch FROM expires_at) * 1000)::bigint AS expires_at`
+
+function infoOf(row: Row): EntryInfo {
+  return {
+    hash: row['hash']!, state: row['state'] as EntryState, query: row['query'] ?? undefined,
+    status: (row['status'] ?? undefined) as EntryStatus | undefined,
+    tables: row['tables'] == null ? undefined : JSON.parse(row['tables']) as string[],
+    storedAt: row['stored_at'] == null ? undefined : Number(row['stored_at']),
+    expiresAt: row['expires_at'] == null ? undefined : Number(row['expires_at']),
+  }
+}
+
+function isTransient(error: unknown): boolean {
+  const { code, message } = error as { code?: unknown, message?: unknown }
+  return TRANSIENT.test(String(code)) || (code === undefined && TRANSIENT.test(String(message)))
+}
+
+function prefixOf(tablePrefix: string): string {
+  return tablePrefix === '' || tablePrefix.endsWith('_') ? tablePrefix : `${tablePrefix}_`
+}
+
+/** Open the two tables of `type`, made where absent. */
+export async function postgresqlStore(type: string, { pool, tablePrefix = DEFAULT_PREFIX, schema, ownsPool = false }: PostgresqlOptions, columns: SetColumns): Promise<PostgresqlStore> {
+  if (typeof (pool as Partial<QueryPool> | undefined)?.query !== 'function') throw new InvalidArgumentError({ argument: 'pool', expected: 'a pg.Pool', found: typeof pool })
+  const names = { entries: `${prefixOf(tablePrefix)}${columns.family}_entries`, keys: `${prefixOf(tablePrefix)}${columns.family}_partition_keys` }
+  const [bareEntries, bareKeys] = [quoteName(names.entries, 'tablePrefix'), quoteName(names.keys, 'tablePrefix')]
+
+  async function run(action: string, text: string, values?: readonly unknown[]): Promise<Row[]> {
+    try {
+      const result = await (pool as QueryPool).query({ text, types: RAW, ...(values && { values: [...values] }) })
+      return result.rows as Row[]
+    } catch (cause) {
+      throw new PartitionBackendError({ backend: type, action: `could not ${action}`, cause, isTransient: isTransient(cause) })
+    }
+  }
+
+  const [where] = schema === undefined ? await run('find the current schema', 'SELECT pg_catalog.current_schema() AS schema') : [{ schema }]
+  if (where?.['schema'] == null) throw new InvalidArgumentError({ argument: 'schema', expected: 'a schema, as the connection has none of its own' })
+  const inSchema = `${quoteName(where['schema'], 'schema')}.`
+  const [entries, keys] = [inSchema + bareEntries, inSchema + bareKeys]
+  const [found] = await run('look for its tables', 'SELECT pg_catalog.to_regclass($1) AS entries', [entries])
+  // one simple query is one transaction; the lock lets many processes start at once
+  if (found?.['entries'] == null) {
+    await run('create its tables', `SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(${quoteText(entries)}, 0));
+      CREATE TABLE IF NOT EXISTS ${keys} (partition_key text PRIMARY KEY, datatype text NOT NULL, created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+        UNIQUE (partition_key, datatype));
+      CREATE TABLE IF NOT EXISTS ${entries} (partition_key text NOT NULL, datatype text NOT NULL, hash text NOT NULL, is_set boolean, key_count integer,
+        query text, status text CHECK (status IN ('ok', 'timeout', 'failed')), tables text[], stored_at timestamptz, expires_at timestamptz,
+        ${columns.definitions.join(', ')}, PRIMARY KEY (partition_key, hash),
+        FOREIGN KEY (partition_key, datatype) REFERENCES ${keys} (partition_key, datatype) ON DELETE CASCADE);
+      ${columns.afterCreate?.(entries) ?? ''}`)
+  }
+
+  async function datatypeOf(name: string): Promise<Datatype | undefined> {
+    const [held] = await run('read the partition keys', `SELECT datatype FROM ${keys} WHERE partition_key = $1`, [name])
+    return held?.['datatype'] as Datatype | undefined
+  }
+  const time = (at: number | undefined): string | null => at === undefined ? null : new Date(at).toISOString()
+  const setNames = columns.definitions.map(definition => definition.split(' ')[0]!)
+
+  return {
+    entries, run,
+    datatypeOf,
+    async register(name, datatype) {
+      const held = await datatypeOf(name)
+      if (held !== undefined) return held
+      await run('register a partition key', `INSERT INTO ${keys} (partition_key, datatype) VALUES ($1, $2) ON CONFLICT DO NOTHING`, [name, datatype])
+      return await datatypeOf(name) ?? datatype
+    },
+    async partitions() {
+      const rows = await run('read the partition keys', `SELECT partition_key, datatype FROM ${keys}`)
+      return rows.map(row => ({ name: row['partition_key']!, datatype: row['datatype'] as Datatype }))
+    },
+    async write({ name, datatype }, hash, { keys: given, query, status, tables, storedAt, expiresAt }, set) {
+      const columnsOfChange: Record<string, { value: unknown, cast: string }> = {
+        query: { value: query ?? null, cast: 'text' }, status: { value: status ?? null, cast: 'text' },
+        tables: { value: tables ? textArrayParameter(tables) : null, cast: 'text[]' }, stored_at: { value: time(storedAt), cast: 'timestamptz' },
+      }
+      if (given !== undefined) {
+        const empty = Object.fromEntries(setNames.map(column => [column, { value: null, cast: columns.definitions.find(one => one.startsWith(`${column} `))!.slice(column.length + 1) }]))
+        Object.assign(columnsOfChange, empty, set, {
+          is_set: { value: given !== null, cast: 'boolean' }, key_count: { value: given?.length ?? null, cast: 'integer' },
+          expires_at: { value: time(expiresAt), cast: 'timestamptz' } })
+      }
+      const list = Object.keys(columnsOfChange)
+      const replaced = ['is_set', 'key_count', 'expires_at', ...setNames]
+      // what has expired is as if it were gone: nothing of it is kept
+      const old = (column: string): string => `CASE WHEN e.expires_at IS NULL OR e.expires_at > pg_catalog.clock_timestamp() THEN e.${column} END`
+      const kept = [...replaced.map(column => `${column} = ${given === undefined ? old(column) : `excluded.${column}`}`),
+        ...list.filter(column => !replaced.includes(column)).map(column => `${column} = coalesce(excluded.${column}, ${old(column)})`)]
+      await run('write an entry', `INSERT INTO ${entries} AS e (partition_key, datatype, hash, ${list.join(', ')})
+        VALUES ($1, $2, $3, ${list.map((column, i) => `$${i + 4}::${columnsOfChange[column]!.cast}`).join(', ')})
+        ON CONFLICT (partition_key, hash) DO UPDATE SET datatype = excluded.datatype, ${kept.join(', ')}`,
+      [name, datatype, hash, ...list.map(column => columnsOfChange[column]!.value)])
+    },
+    async info({ name, datatype }, hash) {
+      const [row] = await run('read an entry', `SELECT ${INFO} FROM ${entries} WHERE partition_key = $1 AND datatype = $2 AND hash = $3 AND ${IS_LIVE}`, [name, datatype, hash])
+      return row && infoOf(row)
+    },
+    async states({ name, datatype }, hashes) {
+      const rows = await run('look for entries', `SELECT hash, ${STATE} AS state FROM ${entries}
+        WHERE partition_key = $1 AND datatype = $2 AND hash = ANY($3::text[]) AND ${IS_LIVE}`, [name, datatype, textArrayParameter(hashes)])
+      const states = new Map(rows.map(row => [row['hash'], row['state'] as EntryState]))
+      return hashes.map(hash => states.get(hash) ?? 'none')
+    },
+    async * list({ name, datatype }) {
+      let after = ''
+      for (;;) {
+        const rows = await run('list the entries', `SELECT ${INFO} FROM ${entries} WHERE partition_key = $1 AND datatype = $2 AND hash > $3 AND ${IS_LIVE}
+          ORDER BY hash LIMIT ${PAGE_ROWS}`, [name, datatype, after])
+        if (rows.length > 0) yield rows.map(infoOf)
+        if (rows.length < PAGE_ROWS) return
+        after = rows.at(-1)!['hash']!
+      }
+    },
+    async remove({ name }, hashes) {
+      await run('remove entries', `DELETE FROM ${entries} WHERE partition_key = $1 AND hash = ANY($2::text[])`, [name, textArrayParameter(hashes)])
+    },
+    async forget({ name }) {
+      await run('drop a partition key', `DELETE FROM ${keys} WHERE partition_key = $1`, [name])
+    },
+    async bytes({ name, datatype }, hash) {
+      const [row] = await run('measure a set', `SELECT ${setNames.map(column => `coalesce(pg_column_size(${column}), 0)`).join(' + ')} AS bytes FROM ${entries}
+        WHERE partition_key = $1 AND datatype = $2 AND hash = $3 AND is_set AND ${IS_LIVE}`, [name, datatype, hash])
+      return row && Number(row['bytes'])
+    },
+    async close() {
+      if (ownsPool) await (pool as QueryPool & { end?(): Promise<void> }).end?.()
+    },
+  }
+}
