@@ -36,6 +36,8 @@ export class Run {
   readonly report: RunReport = newReport()
   /** The table's version when the run began; invalidations after it hide what the run fetches. */
   since = 0
+  /** The version of the last invalidation before the run began. */
+  invalidated = 0
   /** The type of each column so far: the table's, widened by what was fetched. */
   readonly types = new Map<string, FieldType>()
   /** Columns whose cached type gives way where it does not fit: declared ones, or all when rows are renewed. */
@@ -72,9 +74,10 @@ export class Run {
     if (this.strict) throw cause
   }
 
-  /** Begin with the types of the cached columns, and with the table's version. */
-  adopt({ version, columns }: { version: number, columns: readonly Field[] }): void {
+  /** Begin with the types of the cached columns, and with the table's version and last invalidation. */
+  adopt({ version, columns, floor = 0, tombstones = [] }: { version: number, columns: readonly Field[], floor?: number, tombstones?: readonly { seq: number }[] }): void {
     this.since = version
+    this.invalidated = tombstones.reduce((last, { seq }) => Math.max(last, seq), floor)
     for (const { name, type, wide, origin } of columns) this.types.set(name, { type, ...(wide ? { wide } : {}), ...(origin ? { origin } : {}) })
   }
 

@@ -107,7 +107,7 @@ Promise<{ plan: RowPlan, storing: boolean }> {
   try {
     snapshot = await store.snapshot(warning => run.warn(warning), types)
     checkSource(snapshot.manifest, (request as Partial<DataRequest>).fetcher?.identity)
-    run.adopt({ version: snapshot.manifest.version, columns: snapshot.columns })
+    run.adopt({ ...snapshot.manifest, columns: snapshot.columns })
   } catch (error) {
     if (error instanceof SourceMismatchError) throw error
     run.trouble(warningOf('CACHE_UNUSABLE', error), error)

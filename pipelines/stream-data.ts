@@ -1,8 +1,10 @@
 import { addAbortSignal, pipeline, Readable, type Transform } from 'node:stream'
 import type { RowBatch } from '../lib/batch/row-batch.js'
 import type { Row } from '../lib/batch/row-factory.js'
+import { Flights } from '../lib/fetch/flights.js'
 import { reporterFor } from '../lib/progress/reporter.js'
 import type { RunReport } from '../lib/report.js'
+import { cacheOf } from '../lib/store/cache-reference.js'
 import { batchFetcher } from '../streams/batch-fetcher.js'
 import { cacheSplitter } from '../streams/cache-splitter.js'
 import { idPartitioner } from '../streams/id-partitioner.js'
@@ -52,12 +54,14 @@ export class DataStream<R extends object = Row> extends Readable {
   /** Never rejects: whatever happens ends the stream or destroys it. */
   async #run(): Promise<void> {
     let stages: readonly Transform[] = []
+    // from before the plan: what others finish fetching meanwhile is not in it
+    const flights = flightsOf(this.#checked)
     try {
       const planning = planRequest(this.#checked, this.#abort.signal)
       planning.catch(() => undefined)
       const { plan, storing } = await Promise.race([planning, this.#aborted()])
       this.#report = plan.run.report
-      stages = stagesOf(this.#checked, { plan, storing })
+      stages = stagesOf(this.#checked, { plan, storing }, flights)
       // the last stage hands on the first error of any
       const last = pipeline([noInput(), ...stages], () => undefined) as Transform
       addAbortSignal(this.#abort.signal, last)
@@ -71,6 +75,7 @@ export class DataStream<R extends object = Row> extends Readable {
       if (!this.#isOver()) this.destroy(error as Error)
     } finally {
       await Promise.all(stages.map(closed))
+      flights.end()
     }
   }
 
@@ -87,7 +92,12 @@ export class DataStream<R extends object = Row> extends Readable {
   }
 }
 
-function stagesOf({ request, idColumn }: CheckedRequest, { plan, storing }: Awaited<ReturnType<typeof planRequest>>): Transform[] {
+function flightsOf({ request, columns, idColumn, store, types }: CheckedRequest): Flights {
+  return new Flights({ fetcher: request.fetcher, fresh: request.refresh,
+    kind: JSON.stringify([cacheOf(request).dir, store.key.folder, request.table, idColumn, columns.names, [...types]]) })
+}
+
+function stagesOf({ request, idColumn }: CheckedRequest, { plan, storing }: Awaited<ReturnType<typeof planRequest>>, flights: Flights): Transform[] {
   const { table, columns, fetcher, cache, cacheDir, namespace } = request
   const reference = { table, cache, cacheDir, namespace, idColumn }
   const reporter = reporterFor(request.progress, request.onProgress, table)
@@ -95,7 +105,7 @@ function stagesOf({ request, idColumn }: CheckedRequest, { plan, storing }: Awai
     idPartitioner({ table, plan }),
     cacheSplitter({ ...reference, columns, plan }),
     batchFetcher({ fetcher, table, columns, idColumn, columnTypes: request.columnTypes, plan, concurrency: request.concurrency, retries: request.retries,
-      fetchTimeoutMs: request.fetchTimeoutMs, kind: `${cache?.store.dir ?? cacheDir ?? ''}|${namespace ?? ''}` }),
+      fetchTimeoutMs: request.fetchTimeoutMs, flights }),
     jsonFlattener({ columns, idColumn, columnTypes: request.columnTypes }),
     ...(reporter ? [progressMeter({ reporter, run: plan.run })] : []),
     parquetSink({ ...reference, columns, forward: true, onMissing: request.onMissing, cacheErrors: request.cacheErrors,

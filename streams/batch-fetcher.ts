@@ -34,8 +34,8 @@ export interface BatchFetcherOptions {
   fetchTimeoutMs?: number | undefined
   /** Knows all misses of the run, so batches need not wait for windows. */
   plan?: RowPlan | undefined
-  /** Tells apart what must not be shared between calls at the same time: cache folder and namespace. */
-  kind?: string | undefined
+  /** Fetches to share with other calls; ended by the stage (default: none are shared). */
+  flights?: Flights | undefined
 }
 
 /**
@@ -43,7 +43,7 @@ export interface BatchFetcherOptions {
  * and passed over. At most `concurrency + 2` batches or 3 windows of rows are ahead of the reader.
  */
 export function batchFetcher({ fetcher, table, columns, idColumn = 'id', columnTypes, plan, batchSize = plan?.batchSize ?? 10_000, concurrency,
-  retries = 2, fetchTimeoutMs = 0, kind = '' }: BatchFetcherOptions): Transform {
+  retries = 2, fetchTimeoutMs = 0, flights }: BatchFetcherOptions): Transform {
   checkFetcher(fetcher)
   checkCount('batchSize', batchSize, 1)
   checkCount('retries', retries, 0)
@@ -60,7 +60,8 @@ export function batchFetcher({ fetcher, table, columns, idColumn = 'id', columnT
     const misses = new MissQueue(batchSize, plan?.missIds())
     let queue: FetchQueue | undefined
     const queueFor = (window: Pick<Window, 'run'>): FetchQueue => queue ??= new FetchQueue({ settings, misses, batchSize,
-      concurrency: inFlight, run: window.run, signal: abort.signal, flights: new Flights(fetcher, JSON.stringify([kind, table, idColumn, request.names, types])) })
+      concurrency: inFlight, run: window.run, signal: abort.signal, 
+      flights: flights ?? new Flights({ fetcher }) })
     const waiting: { window: Window, end: number }[] = []
     let [seen, ended] = [0, false]
     const read = async (): Promise<void> => {

@@ -58,7 +58,7 @@ export function cacheSplitter({ columns, columnTypes, plan, ...reference }: Cach
 async function openSnapshot(store: TableStore, { run }: Window, types: ReadonlyMap<string, ColumnType>): Promise<Snapshot | undefined> {
   try {
     const snapshot = await store.snapshot(warning => run.warn(warning), types)
-    run.adopt({ version: snapshot.manifest.version, columns: snapshot.columns })
+    run.adopt({ ...snapshot.manifest, columns: snapshot.columns })
     return snapshot
   } catch (error) {
     run.trouble(warningOf('CACHE_READ_FAILED', error), error)

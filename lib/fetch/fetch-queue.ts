@@ -135,7 +135,7 @@ export class FetchQueue {
   async #fetch(ids: IdArray, index: number): Promise<FetchedBatch | undefined> {
     const { settings, flights, run, signal } = this.#options
     const tuned = this.#failedInARow > 0 ? { ...settings, retries: 0 } : settings
-    const outcome: FetchOutcome = await flights.fetch(ids, index, signal, own => fetchBatch(tuned, ids, index, own))
+    const outcome: FetchOutcome = await flights.fetch({ ids, index, run, signal }, own => fetchBatch(tuned, ids, index, own))
     run.report.retries += outcome.retries
     run.batchDone(ids.length)
     if ('failed' in outcome) {
