@@ -45,9 +45,12 @@ function isNumeric({ type }: Field): boolean {
 }
 
 /** The first and last rows, as cells' text; null cells read `null`. */
-function edgeRows({ batches, length }: Printable, edge: number): { head: string[][], tail: string[][] } {
+function edgeRows({ batches, length, schema }: Printable, edge: number): { head: string[][], tail: string[][] } {
   const whole = length <= edge * 2
-  const text = (batch: RowBatch<object>): string[][] => batch.toRows().map(row => Object.values(row).map((value: unknown) => value === null ? 'null' : fit(cellText(value))))
+  const text = (batch: RowBatch<object>): string[][] => batch.toRows().map(row => schema.map(({ name }) => {
+    const value = (row as Record<string, unknown>)[name]
+    return value === null ? 'null' : fit(cellText(value))
+  }))
   const head: string[][] = []
   for (const batch of batches) {
     const wanted = (whole ? length : edge) - head.length
