@@ -32,25 +32,6 @@ export function duckdbEngine(): Engine {
     appender.closeSync()
   }
 
-  async function appendRows(batches: AsyncIterable<readonly SourceRow[]>): Promise<void> {
-    await db.run('CREATE OR REPLACE TEMP TABLE fresh (id BIGINT, name VARCHAR, age INTEGER, amount DOUBLE, city VARCHAR)')
-    const appender = await db.createAppender('fresh')
-    const types = [duckdb.BIGINT, duckdb.VARCHAR, duckdb.INTEGER, duckdb.DOUBLE, duckdb.VARCHAR]
-    for await (const rows of batches) {
-      for (let at = 0; at < rows.length; at += CHUNK_ROWS) {
-        const some = rows.slice(at, at + CHUNK_ROWS)
-        const chunk = duckdb.DuckDBDataChunk.create(types, some.length)
-        chunk.setColumnValues(0, some.map(row => BigInt(row.id)))
-        chunk.setColumnValues(1, some.map(row => row.name))
-        chunk.setColumnValues(2, some.map(row => row.age))
-        chunk.setColumnValues(3, some.map(row => row.amount))
-        chunk.setColumnValues(4, some.map(row => row.profile.address.city))
-        appender.appendDataChunk(chunk)
-      }
-    }
-    appender.closeSync()
-  }
-
   async function missingIds(cache: string | undefined): Promise<Float64Array> {
     const reader = await db.runAndReadAll(`SELECT id::DOUBLE FROM want${cache ? ` ANTI JOIN '${cache}' USING (id)` : ''} ORDER BY id`)
     return Float64Array.from((reader.getColumns()[0] ?? []) as ArrayLike<number>)
@@ -61,7 +42,7 @@ export function duckdbEngine(): Engine {
     fsync: false,
     async open() {
       duckdb = await import('@duckdb/node-api')
-      db = await (await duckdb.DuckDBInstance.create(':memory:', { threads: '2' })).connect()
+      db = await openDuckdb()
     },
     async run({ ids, delivery, cacheDir, fetch }) {
       const file = join(cacheDir, 'cache.parquet')
@@ -70,16 +51,49 @@ export function duckdbEngine(): Engine {
       const missing = await missingIds(cached)
       if (missing.length > 0) {
         const size = batchSizeOf(missing.length)
-        await appendRows((async function * () {
+        await appendRows(db, (async function * () {
           for (let at = 0; at < missing.length; at += size) yield await fetch(missing.subarray(at, at + size))
         })())
-        const old = cached ? `SELECT * FROM '${cached}' ANTI JOIN fresh USING (id) UNION ALL ` : ''
-        await db.run(`COPY (${old}SELECT * FROM fresh ORDER BY id) TO '${file}.tmp' (FORMAT parquet)`)
-        renameSync(`${file}.tmp`, file)
+        await writeFresh(db, cacheDir)
       }
       return await deliver(db, `${SELECT} FROM '${file}' SEMI JOIN want USING (id) ORDER BY id`, delivery, ids.length)
     }
   }
+}
+
+/** A connection to an instance in memory with two threads. */
+export async function openDuckdb(): Promise<DuckDBConnection> {
+  const { DuckDBInstance } = await import('@duckdb/node-api')
+  return await (await DuckDBInstance.create(':memory:', { threads: '2' })).connect()
+}
+
+/** The cache with `fresh` in it: written anew under another name (not flushed to disk), then renamed. */
+export async function writeFresh(db: DuckDBConnection, cacheDir: string): Promise<void> {
+  const file = join(cacheDir, 'cache.parquet')
+  const old = existsSync(file) ? `SELECT * FROM '${file}' ANTI JOIN fresh USING (id) UNION ALL ` : ''
+  await db.run(`COPY (${old}SELECT * FROM fresh ORDER BY id) TO '${file}.tmp' (FORMAT parquet)`)
+  renameSync(`${file}.tmp`, file)
+}
+
+/** Put rows into the temporary table `fresh`, by chunks. */
+export async function appendRows(db: DuckDBConnection, batches: AsyncIterable<readonly SourceRow[]>): Promise<void> {
+  const duckdb = await import('@duckdb/node-api')
+  await db.run('CREATE OR REPLACE TEMP TABLE fresh (id BIGINT, name VARCHAR, age INTEGER, amount DOUBLE, city VARCHAR)')
+  const appender = await db.createAppender('fresh')
+  const types = [duckdb.BIGINT, duckdb.VARCHAR, duckdb.INTEGER, duckdb.DOUBLE, duckdb.VARCHAR]
+  for await (const rows of batches) {
+    for (let at = 0; at < rows.length; at += CHUNK_ROWS) {
+      const some = rows.slice(at, at + CHUNK_ROWS)
+      const chunk = duckdb.DuckDBDataChunk.create(types, some.length)
+      chunk.setColumnValues(0, some.map(row => BigInt(row.id)))
+      chunk.setColumnValues(1, some.map(row => row.name))
+      chunk.setColumnValues(2, some.map(row => row.age))
+      chunk.setColumnValues(3, some.map(row => row.amount))
+      chunk.setColumnValues(4, some.map(row => row.profile.address.city))
+      appender.appendDataChunk(chunk)
+    }
+  }
+  appender.closeSync()
 }
 
 async function deliver(db: DuckDBConnection, sql: string, delivery: string, rows: number): Promise<Delivered> {
@@ -128,8 +142,8 @@ function joined(parts: readonly ArrayLike<unknown>[]): ArrayLike<unknown> {
   const all = typed ? new Float64Array(length) : new Array<unknown>(length)
   let at = 0
   for (const part of parts) {
-    if (typed) (all as Float64Array).set(part as Float64Array, at)
-    else for (let i = 0; i < part.length; i++) all[at + i] = part[i] as never
+    if (all instanceof Float64Array) all.set(part as Float64Array, at)
+    else for (let i = 0; i < part.length; i++) all[at + i] = part[i]
     at += part.length
   }
   return all

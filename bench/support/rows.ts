@@ -18,7 +18,7 @@ export type IdPattern = 'dense' | 'every2' | 'random30'
 
 // each column has its own 5 % of nulls; every fifth name has characters of 2, 3 and 4 bytes
 export const nameOf = (id: number): string | null => id % 20 === 3 ? null
-  : `${id % 5 === 0 ? 'üs€r🜁' : 'user_'}${String(id).padStart(7, '0')}`
+  : (id % 5 === 0 ? 'üs€🜁' : 'user_') + String(10_000_000 + id).slice(-7)
 export const ageOf = (id: number): number | null => id % 20 === 7 ? null : 18 + 7919 * id % 60
 export const amountOf = (id: number): number | null => id % 20 === 13 ? null : 104729 * id % 1_000_000 / 100
 export const cityOf = (id: number): string | null => id % 20 === 11 ? null : `city_${31 * id % 1000}`
