@@ -1,12 +1,15 @@
 import type { Transform } from 'node:stream'
 import { RowBatch } from '../lib/batch/row-batch.js'
 import type { Window } from '../lib/batch/window.js'
+import { InvalidArgumentError, MillraceError } from '../lib/errors.js'
+import { badRows } from '../lib/fetch/bad-rows.js'
 import { checkChoice } from '../lib/fetch/options.js'
 import { mergeWindow } from '../lib/fetch/merge-window.js'
 import { requestColumns } from '../lib/fetch/request-columns.js'
 import { Run } from '../lib/run.js'
 import { tableOf, type CacheReference } from '../lib/store/cache-reference.js'
 import { RunCommitter } from '../lib/store/run-committer.js'
+import { warningOf, type TableStore } from '../lib/store/table-store.js'
 import { stage } from './stage.js'
 
 /** Options of `parquetSink`. */
@@ -23,7 +26,12 @@ export interface ParquetSinkOptions extends CacheReference {
   source?: string | undefined
   /** False delivers without writing to the cache (a cache that cannot be used). */
   store?: boolean | undefined
+  /** Takes the rows instead of the table: where they are a query's result, which is committed all or nothing. */
+  committer?: Committer | undefined
 }
+
+/** What caches a run's rows. */
+export type Committer = Pick<RunCommitter, 'run' | 'add' | 'addAnyOrder' | 'commit' | 'rescue'>
 
 /**
  * Window → RowBatch (with `forward`), or the end of the pipeline. Caches fetched rows as it goes, merges hits and fetched rows
@@ -32,7 +40,7 @@ export interface ParquetSinkOptions extends CacheReference {
  * Also takes RowBatches (the id column first) and caches their rows.
  */
 export function parquetSink({ columns, forward = false, onMissing = 'error', cacheErrors = 'warn', source, store: storing = true,
-  ...reference }: ParquetSinkOptions): Transform {
+  committer: given, ...reference }: ParquetSinkOptions): Transform {
   checkChoice('onMissing', onMissing, ['error', 'skip', 'null'])
   checkChoice('cacheErrors', cacheErrors, ['warn', 'throw'])
   const store = tableOf(reference)
@@ -40,10 +48,10 @@ export function parquetSink({ columns, forward = false, onMissing = 'error', cac
   const requested = columns && requestColumns(columns, idColumn).names
 
   const sink = stage<Window | RowBatch, RowBatch>('parquet-sink', async function * (input) {
-    let run: Run | undefined
-    let committer: RunCommitter | undefined
+    let run = given?.run
+    let committer = given
     let ended = false
-    const begin = (of: Run): RunCommitter => {
+    const begin = (of: Run): Committer => {
       run = of
       if (cacheErrors === 'throw') run.strict = true
       run.settled ??= 0
@@ -51,16 +59,22 @@ export function parquetSink({ columns, forward = false, onMissing = 'error', cac
     }
     try {
       for await (const item of input) {
-        committer ??= begin(item instanceof RowBatch ? new Run(store.name) : item.run)
+        if (!committer) {
+          const own: Run = item instanceof RowBatch ? new Run(store.name) : item.run
+          committer = begin(own)
+          if (storing && !own.adopted) await adoptTable(store, own)
+        }
         if (item instanceof RowBatch) {
+          checkIdColumn(item, idColumn)
           await committer.addAnyOrder(item)
           committer.run.report.rows += item.length
           if (forward) yield item
           continue
         }
-        const names = requested ?? namesOf(item)
+        const names = requested ?? item.run.columns ?? []
         const misses = item.misses?.length ?? item.ids.length
         const { fetched, rows, retyped } = mergeWindow(item, { idColumn, names, nullRows: onMissing === 'null' })
+        for (const { batch, ids, cause } of badRows(item)) item.run.failure(batch, ids, cause)
         if (fetched) await committer.add(fetched, retyped)
         item.run.report.rows += rows?.length ?? 0
         if (forward && rows) yield rows
@@ -68,6 +82,9 @@ export function parquetSink({ columns, forward = false, onMissing = 'error', cac
       }
       ended = true
       await committer?.commit()
+    } catch (error) {
+      if (error instanceof MillraceError) error.report ??= run?.report
+      throw error
     } finally {
       // closed early: what was fetched and merged so far is good, and kept
       if (!ended) await committer?.rescue()
@@ -80,8 +97,18 @@ export function parquetSink({ columns, forward = false, onMissing = 'error', cac
   return forward ? sink : sink.resume()
 }
 
-/** The columns a window brings, from whichever of its rows tell. */
-function namesOf({ hits, fetched }: Window): readonly string[] {
-  const rows = fetched?.find(({ batch }) => batch.rows)?.batch.rows
-  return rows ? rows.columnNames.slice(1) : [...hits?.keys() ?? []]
+/** Rows that no cache splitter looked up join the table as it is now. */
+async function adoptTable(store: TableStore, run: Run): Promise<void> {
+  try {
+    const manifest = await store.manifest(warning => run.warn(warning))
+    run.adopt(manifest)
+  } catch (error) {
+    run.trouble(warningOf('CACHE_READ_FAILED', error), error)
+  }
+}
+
+/** The store takes the first column for the ids, whatever it is called. */
+function checkIdColumn({ schema: [first] }: RowBatch, idColumn: string): void {
+  if (first?.name === idColumn && first.type === 'int64') return
+  throw new InvalidArgumentError({ argument: 'batch', expected: `the id column ${idColumn} first`, found: first ? `${first.name} (${first.type})` : 'no column' })
 }

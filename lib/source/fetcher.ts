@@ -2,6 +2,7 @@ import type { Id } from '../batch/ids.js'
 import type { ColumnType } from '../batch/column-type.js'
 import type { RowBatch } from '../batch/row-batch.js'
 import type { Row } from '../batch/row-factory.js'
+import type { SnapshotOptions, SourceSnapshot, SqlDialect } from './snapshot.js'
 
 /** What a fetcher is asked for beside the ids. */
 export interface FetchRequest {
@@ -57,4 +58,10 @@ export interface Source {
   close(): Promise<void>
   readonly maxConcurrency: number
   readonly identity: string | undefined
+  /** What else decides what a statement means here (user, connection options), for the keys of cached queries. No secrets. */
+  readonly settings?: string | undefined
+  /** Opens an unchanging view of the database; what cached queries are read through. */
+  snapshot?(options?: SnapshotOptions): Promise<SourceSnapshot>
+  /** How the database spells what incremental queries need. */
+  readonly dialect?: SqlDialect | undefined
 }

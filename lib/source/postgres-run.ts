@@ -53,13 +53,14 @@ function isStale(error: unknown): boolean {
   return error instanceof StaleCatalogue || STALE_STATES.has(sqlStateOf(error) ?? '')
 }
 
-function typed(context: PgContext, action: string, error: unknown): unknown {
+/** What went wrong, as an error of this library. */
+export function typed(context: PgContext, action: string, error: unknown): unknown {
   if (error instanceof MillraceError || error instanceof StaleCatalogue || error instanceof UnreadableValue) return error
   return error instanceof Error && error.name === 'AbortError' ? error : new SourceError({ source: context.identity, action, cause: error })
 }
 
 /** Borrow a client, learn what is needed with it, and give it back if that fails. */
-async function prepared<T>(context: PgContext, limits: Limits, learn: (lease: Lease) => Promise<T>): Promise<{ lease: Lease, learned: T }> {
+export async function prepared<T>(context: PgContext, limits: Limits, learn: (lease: Lease) => Promise<T>): Promise<{ lease: Lease, learned: T }> {
   if (context.isClosed) throw new InvalidArgumentError({ argument: 'source', expected: 'an open source', found: 'a closed one' })
   const lease = await borrow(context.pool, limits)
   try {
@@ -114,7 +115,8 @@ export function postgresFetch(context: PgContext): (ids: readonly Id[], table: s
   }
 }
 
-function checkFields(fields: readonly PgField[]): void {
+/** @throws {InvalidArgumentError} two columns of one name, or `__proto__` */
+export function checkFields(fields: readonly PgField[]): void {
   const seen = new Set<string>()
   for (const { name } of fields) {
     if (seen.has(name) || name === '__proto__') {
@@ -125,12 +127,14 @@ function checkFields(fields: readonly PgField[]): void {
   }
 }
 
-function checkSql(sql: unknown): string {
+/** @throws {InvalidArgumentError} no text */
+export function checkSql(sql: unknown): string {
   if (typeof sql === 'string' && sql.trim() !== '') return sql
   throw new InvalidArgumentError({ argument: 'sql', expected: 'the text of a statement', found: typeof sql === 'string' ? 'empty text' : typeof sql })
 }
 
-function parameters(params: readonly unknown[] | undefined): unknown[] {
+/** Parameters in a form that means the same in every process time zone. */
+export function parameters(params: readonly unknown[] | undefined): unknown[] {
   return (params ?? []).map((value, i) => sqlParameter(value, `params[${i}]`))
 }
 

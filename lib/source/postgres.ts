@@ -5,8 +5,10 @@ import { InvalidArgumentError } from '../errors.js'
 import type { Source } from './fetcher.js'
 import { abortError } from './postgres-errors.js'
 import type { PgField, RawBatch } from './postgres-decode.js'
+import { postgresDialect } from './postgres-dialect.js'
 import { postgresFetch, postgresQuery, postgresExecute, type PgContext, type StreamRequest } from './postgres-run.js'
 import type { Lease, PgClient, PgPool } from './postgres-session.js'
+import { postgresSnapshot } from './postgres-snapshot.js'
 import { batchStreamOf, type QueryStreamClass } from './postgres-stream.js'
 
 /** Rows per portal read, and so per RowBatch. Measured in bench/postgres-fetch.ts. */
@@ -85,6 +87,13 @@ function identityOf({ options }: PgPool): string | undefined {
   return `postgres://${name}:${port}/${encodeURIComponent(database ?? '')}`
 }
 
+/** Who connects, and with which options: they decide what an unqualified name means. */
+function settingsOf({ options }: PgPool): string | undefined {
+  if (!options) return undefined
+  const { user, connectionParameters } = new pg.Client(options) as pg.Client & { connectionParameters?: { options?: string } }
+  return JSON.stringify({ user, ...(connectionParameters?.options ? { options: connectionParameters.options } : {}) })
+}
+
 /** Sends PostgreSQL's cancel request for whatever `client` is running, over a connection of its own. */
 function cancelRequest(options: object, client: PgClient): void {
   const { processID, secretKey } = client as { processID?: number, secretKey?: number }
@@ -107,10 +116,17 @@ export interface PostgresPool extends PgPool {
   end(): Promise<void>
 }
 
-/** What `postgresPool` takes. */
+/** What `postgresPool` takes: a connection string, or its parts; what neither says, the usual `PG*` variables and defaults do. */
 export interface PostgresPoolOptions {
-  /** `postgres://user@host:port/database`; without it the usual `PG*` variables and defaults count. */
+  /** `postgres://user@host:port/database` */
   connectionString?: string | undefined
+  host?: string | undefined
+  port?: number | undefined
+  database?: string | undefined
+  user?: string | undefined
+  password?: string | undefined
+  /** Connections kept open when idle (default 0). */
+  min?: number | undefined
   /** Connections at most (default 2). */
   max?: number | undefined
   /** Longest wait for a connection, in ms (default 10,000). */
@@ -118,8 +134,9 @@ export interface PostgresPoolOptions {
 }
 
 /** A pool for programs that have none of their own. Connects when it is first used. */
-export function postgresPool({ connectionString, max = 2, connectTimeoutMs = 10_000 }: PostgresPoolOptions = {}): PostgresPool {
-  return new pg.Pool({ max, connectionTimeoutMillis: connectTimeoutMs, application_name: 'millrace', ...(connectionString === undefined ? {} : { connectionString }) })
+export function postgresPool({ max = 2, connectTimeoutMs = 10_000, ...options }: PostgresPoolOptions = {}): PostgresPool {
+  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
+  return new pg.Pool({ max, connectionTimeoutMillis: connectTimeoutMs, application_name: 'millrace', ...given })
 }
 
 /** What `postgresSource` takes. */
@@ -172,5 +189,8 @@ export function postgresSource({ pool, maxConcurrency = 2, batchRows = BATCH_ROW
     },
     maxConcurrency,
     identity,
+    settings: settingsOf(pool),
+    snapshot: options => postgresSnapshot(context, options),
+    dialect: postgresDialect,
   }
 }

@@ -1,0 +1,92 @@
+import { convertVector, scatterVectors } from '../batch/combine.js'
+import type { Field } from '../batch/column-type.js'
+import { WINDOW_ROWS } from '../batch/id-set.js'
+import { RowBatch } from '../batch/row-batch.js'
+import type { Run } from '../run.js'
+import type { Manifest } from '../store/catalog.js'
+import type { QueryRecord } from '../store/query-record.js'
+import { UnusablePartError, type Snapshot } from '../store/snapshot.js'
+import { warningOf, type TableStore } from '../store/table-store.js'
+import { isRecordOf, ROW_HASH, type QueryIdentity } from './identity.js'
+import { fieldsOf, rowNumbers } from './row-numbers.js'
+
+/** A query's cached rows, complete and checked. */
+export interface CachedQuery {
+  record: QueryRecord
+  snapshot: Snapshot
+}
+
+/** What the cache knows of a query: its rows if they can be used, and the state a commit is prepared on. */
+export interface CacheState {
+  manifest: Manifest | undefined
+  cached: CachedQuery | undefined
+}
+
+const HASH_FIELD: Field = { name: ROW_HASH, type: 'int64', nullable: true }
+
+/** The columns that a query's parts hold beside the row's number. */
+export function storedColumns({ columns, hasRowHashes }: Pick<QueryRecord, 'columns' | 'hasRowHashes'>): readonly Field[] {
+  return hasRowHashes ? [...columns, HASH_FIELD] : columns
+}
+
+/**
+ * Look a query up. Every byte of its parts is checked before a row is taken: what was delivered cannot be taken back when damage
+ * shows later. Damaged parts are set aside, with a warning; the query then counts as not cached.
+ */
+export async function lookUp(store: TableStore, identity: QueryIdentity, run: Run): Promise<CacheState> {
+  let manifest: Manifest | undefined
+  try {
+    manifest = await store.manifest(warning => run.warn(warning))
+    run.since = manifest.version
+    const { query: record } = manifest
+    if (!record || !isRecordOf(record, identity)) return { manifest, cached: undefined }
+    const snapshot = store.snapshotOf(manifest, new Map(record.columns.map(({ name, type }) => [name, type])))
+    const isWhole = await isComplete(snapshot, record)
+    if (isWhole) await verifyParts(snapshot)
+    return { manifest, cached: isWhole ? { record, snapshot } : undefined }
+  } catch (error) {
+    if (error instanceof UnusablePartError) await setAside(store, error, run)
+    else run.trouble(warningOf('CACHE_READ_FAILED', error), error)
+    return { manifest, cached: undefined }
+  }
+}
+
+/** Say that a part cannot be used, and take a damaged one out of the table. */
+export async function setAside(store: TableStore, { part, corruption, ids, cause }: UnusablePartError, run: Run): Promise<void> {
+  const warnings = corruption ? await store.dropDamaged(part, corruption, ids) : [warningOf('CACHE_READ_FAILED', cause, store.settings.blobs.pathOf(store.key.folder, part.name))]
+  for (const warning of warnings) run.warn(warning)
+}
+
+/** Whether the parts hold every row that the record counts. */
+async function isComplete(snapshot: Snapshot, record: QueryRecord): Promise<boolean> {
+  const names = storedColumns(record).map(({ name }) => name)
+  for (let from = 0; from < record.rows; from += WINDOW_ROWS) {
+    const { misses } = await snapshot.cover(rowNumbers(from, Math.min(record.rows, from + WINDOW_ROWS)), names)
+    if (misses.length > 0) return false
+  }
+  return true
+}
+
+async function verifyParts(snapshot: Snapshot): Promise<void> {
+  for (const part of snapshot.manifest.parts) {
+    const { rowGroups } = await snapshot.tail(part)
+    for (let group = 0; group < rowGroups.length; group++) await snapshot.readEncoded(part, group)
+  }
+}
+
+/**
+ * Cached rows from one number (inclusive) to another (exclusive), some columns of them, in batches.
+ *
+ * @throws {UnusablePartError} a part was damaged after it was checked
+ */
+export async function * readRows({ snapshot, record }: CachedQuery, from = 0, to = record.rows, names?: readonly string[]): AsyncGenerator<RowBatch> {
+  const fields = names ? storedColumns(record).filter(({ name }) => names.includes(name)) : record.columns
+  const columns = fields.map(({ name }) => name)
+  for (let start = from; start < to; start += WINDOW_ROWS) {
+    const ids = rowNumbers(start, Math.min(to, start + WINDOW_ROWS))
+    const pieces = await snapshot.read(await snapshot.cover(ids, columns))
+    const vectors = fields.map(({ name, type }) => scatterVectors(type, ids.length,
+      pieces.get(name)!.map(piece => ({ ...piece, vector: convertVector(piece.vector, type) }))))
+    yield new RowBatch(fieldsOf(fields, vectors), vectors)
+  }
+}

@@ -1,0 +1,118 @@
+import { isDeepStrictEqual } from 'node:util'
+import { storageValues } from '../batch/cells.js'
+import { WINDOW_ROWS } from '../batch/id-set.js'
+import type { RowBatch } from '../batch/row-batch.js'
+import { InvalidArgumentError } from '../errors.js'
+import type { DescribedColumn, SourceSnapshot } from '../source/snapshot.js'
+import { readRows, type CachedQuery } from './cached-query.js'
+import type { OrderPlan } from './order-plan.js'
+import { isBefore, isEndless, orderValueOf, orderValues, type OrderValue } from './order-values.js'
+import { ResultProgress } from './progress.js'
+import type { RowBound, Statement, Statements } from './statements.js'
+
+/** The source's highest order value, and the highest key at it, as the database's texts. */
+export interface Head {
+  value: string
+  key: string | null
+}
+
+/** What an incremental run does: keep cached rows, then read from a bound on (everything, without one). */
+export interface Increment {
+  keep: number
+  bound: RowBound | undefined
+  /** Undefined: the source has no rows. */
+  head: Head | undefined
+  progress: ResultProgress
+  /** The source has nothing up to where the cached rows end: it was truncated or restored. */
+  isBelow?: boolean
+}
+
+/** A small answer's rows. */
+export async function answerOf(snapshot: SourceSnapshot, { text, params }: Statement): Promise<Record<string, unknown>[]> {
+  const rows: Record<string, unknown>[] = []
+  for await (const batch of snapshot.query(text, { params, batchRows: 100 })) rows.push(...batch.toRows())
+  return rows
+}
+
+function textOf(value: unknown): string | null {
+  return value === null || value === undefined ? null : String(value)
+}
+
+/** Read everything. */
+export async function planFull(snapshot: SourceSnapshot, statements: Statements, plan: OrderPlan): Promise<Increment> {
+  const [row] = await answerOf(snapshot, statements.head())
+  return { keep: 0, bound: undefined, head: headOf(row, plan), progress: new ResultProgress({ order: plan.order }) }
+}
+
+function headOf(row: Record<string, unknown> | undefined, { order }: OrderPlan): Head | undefined {
+  const value = textOf(row?.['value'])
+  if (value === null) return undefined
+  if (isEndless(value, order)) {
+    throw new InvalidArgumentError({ argument: 'orderColumn', expected: 'values that others can come after', found: `${value} in ${order.name}` })
+  }
+  return { value, key: textOf(row?.['key']) }
+}
+
+/**
+ * Decide which cached rows stay and from where on the source is read, by what the source says in this snapshot.
+ *
+ * @param cached with a watermark that is not null
+ * @throws {InvalidArgumentError} an overlap that is none
+ */
+export async function planIncrement(cached: CachedQuery, { snapshot, statements, plan, overlap }:
+{ snapshot: SourceSnapshot, statements: Statements, plan: OrderPlan, overlap: string | undefined }): Promise<Increment> {
+  const { record } = cached
+  const watermark = record.watermark!
+  const value = watermark.value!
+  const { order } = plan
+  const [row] = await answerOf(snapshot, statements.head(value, overlap))
+  const head = headOf(row, plan)
+  const fresh = (): ResultProgress => new ResultProgress({ order })
+  if (!head || Number(row!['below']) === 1) return { keep: 0, bound: undefined, head, progress: fresh(), isBelow: true }
+  if (overlap !== undefined) {
+    const text = textOf(row!['bound']) ?? ''
+    const [bound, last] = [orderValueOf(text, order), orderValueOf(value, order)]
+    if (bound === undefined || last === undefined || isBefore(last, bound, order)) {
+      throw new InvalidArgumentError({ argument: 'overlap', expected: 'an interval or a distance, not below zero', found: JSON.stringify(overlap) })
+    }
+    const keep = await countBefore(cached, bound, order)
+    return { keep, bound: keep === 0 ? undefined : { from: text }, head, progress: new ResultProgress({ rows: keep, order }) }
+  }
+  if (plan.keyIsBound && watermark.key !== null && head.key !== null) {
+    // a row that came late with a lower key at the very watermark would be lost: then the boundary is read again
+    const [answer] = await answerOf(snapshot, statements.ties(value, watermark.key))
+    if (Number(answer!['n']) === watermark.ties) {
+      return { keep: record.rows, bound: { after: value, key: watermark.key }, head,
+        progress: new ResultProgress({ rows: record.rows, ties: watermark.ties, last: orderValueOf(value, order), order }) }
+    }
+  }
+  const keep = record.rows - watermark.ties
+  return { keep, bound: { from: value }, head, progress: new ResultProgress({ rows: keep, order }) }
+}
+
+/** How many cached rows come before a value; looks from the end, where it is. */
+async function countBefore(cached: CachedQuery, bound: OrderValue, order: DescribedColumn): Promise<number> {
+  for (let end = cached.record.rows; end > 0;) {
+    const start = Math.max(0, end - WINDOW_ROWS)
+    for await (const batch of readRows(cached, start, end, [order.name])) {
+      const values = orderValues(batch.vectors[0]!, order)
+      if (!isBefore(values[0]!, bound, order)) continue
+      return start + values.findLastIndex(value => isBefore(value!, bound, order)) + 1
+    }
+    end = start
+  }
+  return 0
+}
+
+/** Whether these rows, in batches of at most a window, are what is cached from a row number on, value by value. */
+export async function isCachedAs(cached: CachedQuery, from: number, batches: readonly RowBatch[]): Promise<boolean> {
+  let at = from
+  for (const batch of batches) {
+    const names = batch.columnNames.slice(1)
+    for await (const stored of readRows(cached, at, at + batch.length, names)) {
+      if (!names.every(name => isDeepStrictEqual(storageValues(batch.vector(name)!), storageValues(stored.vector(name)!)))) return false
+    }
+    at += batch.length
+  }
+  return at === cached.record.rows
+}

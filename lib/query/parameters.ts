@@ -1,0 +1,52 @@
+import { InvalidArgumentError } from '../errors.js'
+import type { StoredParameter } from '../store/query-record.js'
+
+/**
+ * A parameter with its JS type, as JSON: `1` and `'1'`, `null` and `undefined`, a `Date` and its text, `['a','b,c']` and
+ * `['a,b','c']` all differ.
+ *
+ * @throws {InvalidArgumentError} a function, a symbol, an invalid Date
+ */
+export function storeParameter(value: unknown, argument: string): StoredParameter {
+  switch (typeof value) {
+    case 'string': return ['text', value]
+    case 'number': return ['number', Object.is(value, -0) ? '-0' : String(value)]
+    case 'bigint': return ['bigint', value.toString()]
+    case 'boolean': return ['boolean', value]
+    case 'undefined': return ['undefined']
+    case 'object': {
+      if (value === null) return ['null']
+      if (value instanceof Date && !Number.isNaN(value.getTime())) return ['date', value.toISOString()]
+      if (value instanceof Uint8Array) return ['bytes', Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('hex')]
+      if (Array.isArray(value)) return ['array', Array.from(value as unknown[], (item, i) => storeParameter(item, `${argument}[${i}]`))]
+      if (!(value instanceof Date)) return ['json', JSON.stringify(value)]
+      break
+    }
+    case 'function': case 'symbol': break
+  }
+  throw new InvalidArgumentError({ argument, expected: 'a value that a database takes', found: value instanceof Date ? 'an invalid Date' : typeof value })
+}
+
+/**
+ * All parameters of a statement.
+ *
+ * @throws {InvalidArgumentError} not a list, or a value that is none
+ */
+export function storeParameters(params: readonly unknown[] | undefined): StoredParameter[] {
+  if (params !== undefined && !Array.isArray(params)) throw new InvalidArgumentError({ argument: 'params', expected: 'a list of values', found: typeof params })
+  return Array.from(params ?? [], (value, i) => storeParameter(value, `params[${i}]`))
+}
+
+/** A stored parameter as it was given, for display. */
+export function shownParameter([tag, value]: StoredParameter): unknown {
+  switch (tag) {
+    case 'null': return null
+    case 'number': return Number(value)
+    case 'bigint': return BigInt(value as string)
+    case 'date': return new Date(value as string)
+    case 'bytes': return new Uint8Array(Buffer.from(value as string, 'hex'))
+    case 'array': return (value as readonly StoredParameter[]).map(shownParameter)
+    case 'json': return JSON.parse(value as string)
+    default: return value
+  }
+}

@@ -1,0 +1,137 @@
+import type { DescribedColumn, SqlDialect } from '../source/snapshot.js'
+import { ROW_HASH } from './identity.js'
+import type { OrderPlan } from './order-plan.js'
+
+/** A statement and its parameters. */
+export interface Statement {
+  text: string
+  params: unknown[]
+}
+
+/** A value to bind, in the text's order. */
+interface Bound { bind: unknown }
+
+type Piece = string | Bound | typeof INNER | readonly Piece[]
+
+/** Stands for the user's statement as a sub-select called `q`. */
+const INNER = Symbol('the statement')
+
+/** Where rows begin: at a value, or after a value and a key. */
+export type RowBound = { from: string } | { after: string, key: string }
+
+/** Writes the statements that an incremental query sends, around the user's own, which is never changed. */
+export class Statements {
+  readonly #dialect: SqlDialect
+  readonly #inner: Statement
+  readonly #plan: OrderPlan
+
+  /** @param inner a statement that was judged, and its parameters */
+  constructor(dialect: SqlDialect, inner: Statement, plan: OrderPlan) {
+    this.#dialect = dialect
+    this.#inner = inner
+    this.#plan = plan
+  }
+
+  /**
+   * The highest order value and the highest key at it, as texts: `value`, `key`. Beside them, when there is a watermark, whether
+   * the value is `below` it, and the watermark less the overlap, as `bound`. No row: the source has none.
+   */
+  head(watermark?: string, overlap?: string): Statement {
+    const { order, key } = this.#plan
+    const at = watermark === undefined ? undefined : this.#value(watermark, order)
+    const columns: Piece[] = [this.#dialect.toText(this.#name(order), order), ' AS value, ', key ? this.#dialect.toText(this.#name(key), key) : 'NULL', ' AS ', this.#dialect.quote('key')]
+    if (at) columns.push(', CASE WHEN ', this.#by(order), ' < ', at, ' THEN 1 ELSE 0 END AS below')
+    if (watermark !== undefined && overlap !== undefined) columns.push(', ', this.#less(watermark, overlap), ' AS bound')
+    return this.#render(['SELECT ', columns, ' FROM ', INNER, ' WHERE ', this.#name(order), ' IS NOT NULL ORDER BY ', this.#by(order), ' DESC',
+      key ? `, ${this.#name(key)} DESC` : '', ' LIMIT 1'])
+  }
+
+  /** How many rows have the watermark's order value and a key up to its key: `n`. */
+  ties(watermark: string, key: string): Statement {
+    const { order } = this.#plan
+    return this.#render(['SELECT COUNT(*) AS n FROM ', INNER, ' WHERE ', this.#by(order), ' = ', this.#value(watermark, order), ' AND ',
+      this.#name(this.#plan.key!), ' <= ', this.#value(key, this.#plan.key!)])
+  }
+
+  /** One row, `one`, when there are rows without an order value. */
+  nulls(): Statement {
+    return this.#render(['SELECT 1 AS one FROM ', INNER, ' WHERE ', this.#name(this.#plan.order), ' IS NULL LIMIT 1'])
+  }
+
+  /** The rows from the bound on, all of them without one, in order. */
+  rows(bound: RowBound | undefined, { withHashes = false } = {}): Statement {
+    const { order, key, ties } = this.#plan
+    const where: Piece[] = !bound ? [this.#name(order), ' IS NOT NULL']
+      : 'from' in bound ? [this.#by(order), ' >= ', this.#value(bound.from, order)]
+        : [this.#by(order), ' >= ', this.#value(bound.after, order), ' AND (', this.#by(order), ' > ', this.#value(bound.after, order),
+            ' OR ', this.#name(key!), ' > ', this.#value(bound.key, key!), ')']
+    return this.#render(['SELECT q.*', withHashes ? `, ${this.#hash()}` : '', ' FROM ', INNER, ' WHERE ', where,
+      ' ORDER BY ', [this.#by(order), ...ties.map(({ column, isDescending }) => `${this.#name(column)}${isDescending ? ' DESC' : ''}`)].join(', ')])
+  }
+
+  /** The rows without an order value. */
+  nullRows(): Statement {
+    const { order, ties } = this.#plan
+    return this.#render(['SELECT q.* FROM ', INNER, ' WHERE ', this.#name(order), ' IS NULL',
+      ties.length > 0 ? ` ORDER BY ${ties.map(({ column, isDescending }) => `${this.#name(column)}${isDescending ? ' DESC' : ''}`).join(', ')}` : ''])
+  }
+
+  /** Count and sum of the rows' checksums from one value (inclusive) to another (exclusive; the end when absent): `n`, `total`. */
+  checksum(from: string | undefined, to: string | undefined): Statement {
+    const { order, columns } = this.#plan
+    const where: Piece[] = [this.#name(order), ' IS NOT NULL']
+    if (from !== undefined) where.push(' AND ', this.#by(order), ' >= ', this.#value(from, order))
+    if (to !== undefined) where.push(' AND ', this.#by(order), ' < ', this.#value(to, order))
+    return this.#render(['SELECT COUNT(*) AS n, CAST(SUM(', this.#dialect.rowHash!('q', columns), ') AS ', this.#dialect.name === 'postgres' ? 'text' : 'CHAR', ') AS total FROM ', INNER, ' WHERE ', where])
+  }
+
+  #hash(): string {
+    return `${this.#dialect.rowHash!('q', this.#plan.columns)} AS ${this.#dialect.quote(ROW_HASH)}`
+  }
+
+  #name(column: DescribedColumn): string {
+    return `q.${this.#dialect.quote(column.name)}`
+  }
+
+  #by(column: DescribedColumn): string {
+    return this.#dialect.orderBy(this.#name(column), column)!
+  }
+
+  #value(text: string, column: DescribedColumn): Piece {
+    const [before, after] = this.#dialect.fromText(PLACE, column).split(PLACE)
+    return [before!, { bind: text }, after!]
+  }
+
+  #less(watermark: string, overlap: string): Piece {
+    const { order } = this.#plan
+    const value = this.#dialect.fromText(PLACE, order)
+    const [before, between, after] = this.#dialect.toText(this.#dialect.less!(value, PLACE, order)!, order).split(PLACE)
+    return [before!, { bind: watermark }, between!, { bind: overlap }, after!]
+  }
+
+  #render(pieces: readonly Piece[]): Statement {
+    const { hasNumberedParameters } = this.#dialect
+    const params: unknown[] = hasNumberedParameters ? [...this.#inner.params] : []
+    let text = ''
+    const write = (piece: Piece): void => {
+      if (typeof piece === 'string') text += piece
+      else if (piece === INNER) {
+        // the line break ends a comment that stands at the statement's end
+        text += `(\n${this.#inner.text}\n) AS q`
+        if (!hasNumberedParameters) params.push(...this.#inner.params)
+      } else if (isBound(piece)) {
+        params.push(piece.bind)
+        text += hasNumberedParameters ? `$${params.length}` : '?'
+      } else piece.forEach(write)
+    }
+    write(pieces)
+    return { text, params }
+  }
+}
+
+/** Cannot stand in a type's name or in SQL. */
+const PLACE = '\0'
+
+function isBound(piece: Exclude<Piece, string | symbol>): piece is Bound {
+  return !Array.isArray(piece)
+}

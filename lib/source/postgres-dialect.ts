@@ -1,0 +1,91 @@
+import { UnsupportedQueryError } from '../errors.js'
+import { queryShape, type QueryShape } from '../sql/query-shape.js'
+import { quoteIdentifier } from './postgres-sql.js'
+import type { DescribedColumn, JudgedQuery, SourceSnapshot, SqlDialect } from './snapshot.js'
+
+const FUNCTIONS = `SELECT p.proname::text AS name, n.nspname::text AS schema, pg_catalog.pg_function_is_visible(p.oid) AS visible,
+    p.provolatile = 'v' AS volatile, p.prokind = 'a' AS aggregate, p.prokind = 'w' AS windowed
+  FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE p.proname = ANY ($1::pg_catalog.text[])`
+
+const VIEW = `SELECT pg_catalog.pg_get_viewdef(c.oid) AS definition FROM pg_catalog.pg_class c
+  WHERE c.relkind = 'v' AND c.oid = pg_catalog.to_regclass($1)`
+
+/** Views within views; PostgreSQL itself has no limit, but a text that refers to itself must not keep us. */
+const MAX_VIEW_DEPTH = 20
+
+/** Texts that are equal only when they print the same: not `character(n)`, whose blanks do not count, and not `citext`. */
+const TEXT_TYPES: ReadonlySet<string> = new Set(['text', 'character varying', 'name'])
+
+function isNumber({ type, origin }: DescribedColumn): boolean {
+  return type === 'int32' || type === 'int64' || type === 'float32' || type === 'float64' || type.startsWith('decimal(') || (type === 'text' && origin === 'numeric')
+}
+
+function isTime({ type }: DescribedColumn): boolean {
+  return type === 'date' || type === 'time' || type === 'timestamp' || type === 'timestamptz'
+}
+
+async function rowsOf<T>(snapshot: SourceSnapshot, sql: string, params: readonly unknown[]): Promise<T[]> {
+  const rows: T[] = []
+  for await (const batch of snapshot.query(sql, { params })) rows.push(...batch.toRows() as T[])
+  return rows
+}
+
+interface FunctionRow { name: string, schema: string, visible: boolean, volatile: boolean, aggregate: boolean, windowed: boolean }
+
+async function judgeFunctions({ functions }: QueryShape, snapshot: SourceSnapshot, inside: string): Promise<void> {
+  if (functions.length === 0) return
+  const known = await rowsOf<FunctionRow>(snapshot, FUNCTIONS, [[...new Set(functions.map(({ name }) => name))]])
+  for (const { schema, name, position } of functions) {
+    const candidates = known.filter(row => row.name === name && (schema === undefined ? row.visible : row.schema === schema))
+    const refuse = (what: string, reason: string): UnsupportedQueryError =>
+      new UnsupportedQueryError({ construct: `${what} ${name}()${inside}`, reason, ...(position === undefined || inside !== '' ? {} : { position }) })
+    // which overload is meant, only the server knows: one bad one is enough
+    if (candidates.some(row => row.aggregate)) throw refuse('the aggregate', 'a group that was delivered changes as rows are added')
+    if (candidates.some(row => row.windowed)) throw refuse('the window function', 'what was delivered changes as rows are added')
+    if (candidates.some(row => row.volatile)) throw refuse('the volatile function', 'it gives other values each time')
+  }
+}
+
+async function judgeViews({ relations }: QueryShape, snapshot: SourceSnapshot, depth: number): Promise<void> {
+  for (const { schema, name } of relations) {
+    const qualified = `${schema === undefined ? '' : `${quoteIdentifier(schema)}.`}${quoteIdentifier(name)}`
+    const [view] = await rowsOf<{ definition: string }>(snapshot, VIEW, [qualified])
+    if (!view) continue
+    if (depth >= MAX_VIEW_DEPTH) throw new UnsupportedQueryError({ construct: `the view ${name}`, reason: 'views within views within views' })
+    const inside = ` in the view ${name}`
+    let shape: QueryShape
+    try {
+      shape = await queryShape(view.definition)
+    } catch (cause) {
+      if (!(cause instanceof UnsupportedQueryError)) throw cause
+      throw new UnsupportedQueryError({ construct: `${cause.construct}${cause.construct.includes(' in the view ') ? '' : inside}`, reason: 'a view is judged by its definition', cause })
+    }
+    await judgeFunctions(shape, snapshot, inside)
+    await judgeViews(shape, snapshot, depth + 1)
+  }
+}
+
+async function judge(sql: string, snapshot: SourceSnapshot): Promise<JudgedQuery> {
+  const shape = await queryShape(sql)
+  await judgeFunctions(shape, snapshot, '')
+  await judgeViews(shape, snapshot, 0)
+  return { text: shape.text, sort: shape.sort }
+}
+
+/** PostgreSQL's spelling. Statements are judged by PostgreSQL's own grammar, functions and views by the catalogue. */
+export const postgresDialect: SqlDialect = {
+  name: 'postgres',
+  hasNumberedParameters: true,
+  quote: quoteIdentifier,
+  orderBy: (expression, column) => isNumber(column) || isTime(column) || column.type === 'uuid' ||
+    (column.type === 'text' && column.origin === undefined && TEXT_TYPES.has(column.sqlType)) ? expression : undefined,
+  toText: expression => `CAST(${expression} AS pg_catalog.text)`,
+  fromText: (placeholder, { sqlType }) => `CAST(${placeholder} AS ${sqlType})`,
+  less(value, overlap, column) {
+    if (isTime(column)) return column.type === 'time' ? undefined : `CAST(${value} - CAST(${overlap} AS pg_catalog.interval) AS ${column.sqlType})`
+    // a type's limit is no place to stop at: beyond it everything is re-read, so the difference is numeric
+    return isNumber(column) ? column.type.startsWith('float') ? `(${value} - CAST(${overlap} AS pg_catalog.float8))` : `(${value} - CAST(${overlap} AS pg_catalog.numeric))` : undefined
+  },
+  rowHash: alias => `pg_catalog.hashtextextended(CAST(${alias} AS pg_catalog.text), 0)`,
+  judge,
+}

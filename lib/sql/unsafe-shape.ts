@@ -1,0 +1,132 @@
+import type { ParseResult, ScanToken } from 'libpg-query'
+
+/** What stands in the way of extending a result by new rows, and where. */
+export interface Offence {
+  construct: string
+  reason: string
+  /** Byte offset in the text; undefined where neither tree nor tokens tell. */
+  at: number | undefined
+}
+
+/** A function's name as it is called. */
+export interface CalledFunction {
+  schema: string | undefined
+  name: string
+  at: number | undefined
+}
+
+/** A table or view as it is named. */
+export interface NamedRelation {
+  schema: string | undefined
+  name: string
+  at: number | undefined
+}
+
+/** What a statement's tree holds that matters here. */
+export interface Findings {
+  offences: Offence[]
+  functions: CalledFunction[]
+  relations: NamedRelation[]
+}
+
+type Node = Record<string, unknown>
+type Statement = NonNullable<ParseResult['stmts']>[number]
+
+const LIMITED = 'which rows it lets through changes as rows are added'
+const GROUPED = 'a group that was delivered changes as rows are added'
+const TIMED = 'its value changes from run to run, and with it which rows were right'
+
+/** Words PostgreSQL reads as a time of the day the statement runs. */
+const MOVING_TIME = /^\s*(now|today|tomorrow|yesterday)\b/i
+
+/** STABLE functions that give another value in the next transaction. Volatile ones the catalogue names. */
+const CLOCKS: ReadonlySet<string> = new Set(['now', 'transaction_timestamp', 'statement_timestamp', 'pg_current_snapshot', 'txid_current_snapshot',
+  'pg_snapshot_xmin', 'pg_snapshot_xmax', 'pg_postmaster_start_time', 'pg_conf_load_time'])
+
+function text(node: unknown): string | undefined {
+  const value = (node as { String?: { sval?: string } } | undefined)?.String?.sval
+  return typeof value === 'string' ? value : undefined
+}
+
+function locationOf(node: unknown): number | undefined {
+  if (typeof node !== 'object' || node === null) return undefined
+  const { location } = node as { location?: unknown }
+  if (typeof location === 'number' && location >= 0) return location
+  for (const value of Object.values(node)) {
+    const found = locationOf(value)
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
+/** The first of some keywords among the tokens after a place. */
+function keywordAt(tokens: readonly ScanToken[], words: readonly string[], from = 0): number | undefined {
+  return tokens.find(token => token.start >= from && token.keywordKind !== 0 && words.includes(token.text.toUpperCase()))?.start
+}
+
+/**
+ * Walk a statement's tree and note everything that may keep a result from being extended: what makes delivered rows depend on
+ * later ones, what differs from run to run, what changes data. Functions and relations are listed for the catalogue to judge.
+ */
+export function findingsOf(statement: Statement['stmt'], tokens: readonly ScanToken[]): Findings {
+  const findings: Findings = { offences: [], functions: [], relations: [] }
+  const offend = (construct: string, reason: string, at: number | undefined): void => { findings.offences.push({ construct, reason, at }) }
+
+  const checkSelect = (select: Node): void => {
+    const has = (key: string): boolean => select[key] !== undefined && (!Array.isArray(select[key]) || (select[key] as unknown[]).length > 0)
+    if (has('op') && select['op'] !== 'SETOP_NONE') {
+      const word = String(select['op']).replace('SETOP_', '')
+      offend(word, 'a set operation may take back rows that were delivered', keywordAt(tokens, [word]))
+    }
+    if (has('distinctClause')) offend('DISTINCT', 'a row that was delivered may stand for another one later', keywordAt(tokens, ['DISTINCT']))
+    if (has('groupClause')) offend('GROUP BY', GROUPED, keywordAt(tokens, ['GROUP']))
+    if (has('havingClause')) offend('HAVING', GROUPED, keywordAt(tokens, ['HAVING']))
+    if (has('windowClause')) offend('WINDOW', GROUPED, keywordAt(tokens, ['WINDOW']))
+    if (has('limitCount')) offend(select['limitOption'] === 'LIMIT_OPTION_WITH_TIES' ? 'FETCH FIRST … WITH TIES' : 'LIMIT', LIMITED, keywordAt(tokens, ['LIMIT', 'FETCH']))
+    if (has('limitOffset')) offend('OFFSET', LIMITED, keywordAt(tokens, ['OFFSET']))
+    if (has('lockingClause')) offend('FOR UPDATE', 'rows that come from the cache would not be locked', keywordAt(tokens, ['FOR']))
+    if (has('intoClause')) offend('SELECT INTO', 'it writes a table', keywordAt(tokens, ['INTO']))
+    if ((select['withClause'] as { recursive?: boolean } | undefined)?.recursive) offend('WITH RECURSIVE', 'rows follow from other rows', keywordAt(tokens, ['RECURSIVE']))
+  }
+
+  const checkCall = (call: Node): void => {
+    const names = (call['funcname'] as unknown[]).flatMap(part => text(part) ?? [])
+    const name = names.at(-1) ?? ''
+    const at = locationOf({ location: call['location'] })
+    if (call['over']) offend(`the window function ${name}()`, GROUPED, at)
+    else if (call['agg_star'] || call['agg_distinct'] || call['agg_filter'] || call['agg_within_group'] || call['agg_order']) offend(`the aggregate ${name}()`, GROUPED, at)
+    const isBuiltIn = names.length === 1 || names[0] === 'pg_catalog'
+    if (isBuiltIn && (CLOCKS.has(name) || (name === 'age' && ((call['args'] as unknown[] | undefined)?.length ?? 0) === 1))) offend(`${name}()`, TIMED, at)
+    findings.functions.push({ schema: names.length > 1 ? names.at(-2) : undefined, name, at })
+  }
+
+  const check = (type: string, node: Node): void => {
+    if (type === 'SelectStmt') checkSelect(node)
+    else if (type === 'FuncCall') checkCall(node)
+    else if (type === 'RangeVar') findings.relations.push({ schema: node['schemaname'] as string | undefined, name: node['relname'] as string, at: locationOf(node) })
+    else if (type === 'RangeTableSample') offend('TABLESAMPLE', 'it picks other rows each time', locationOf({ location: node['location'] }))
+    else if (type === 'SQLValueFunction' && !/USER|ROLE|CATALOG|SCHEMA/.test(String(node['op']))) {
+      offend(String(node['op']).replace('SVFOP_', '').replace(/_N$/, ''), TIMED, locationOf(node))
+    } else if (type === 'A_Const') {
+      const literal = (node['sval'] as { sval?: string } | undefined)?.sval
+      if (literal !== undefined && MOVING_TIME.test(literal)) offend(`'${literal}'`, TIMED, locationOf(node))
+    } else if (/^Json.*Agg$|^GroupingFunc$|^Aggref$/.test(type)) offend('an aggregate', GROUPED, locationOf(node))
+    else if (/Stmt$/.test(type)) {
+      const word = type.replace(/Stmt$/, '').toUpperCase()
+      offend(word, 'only SELECT can be extended', keywordAt(tokens, [word]) ?? locationOf(node))
+    }
+  }
+
+  const walk = (value: unknown): void => {
+    if (Array.isArray(value)) value.forEach(walk)
+    else if (typeof value === 'object' && value !== null) {
+      for (const [key, child] of Object.entries(value)) {
+        // node types begin with a capital; `larg` and `rarg` of a set operation hold statements outright
+        if (/^[A-Z]/.test(key)) check(key, (child ?? {}) as Node)
+        walk(child)
+      }
+    }
+  }
+  walk(statement)
+  return findings
+}

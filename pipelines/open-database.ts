@@ -1,0 +1,143 @@
+import type { Row } from '../lib/batch/row-factory.js'
+import type { Table } from '../lib/batch/table.js'
+import { InvalidArgumentError } from '../lib/errors.js'
+import { clearQueries, queryStats, type QueryStats } from '../lib/query/inspect-queries.js'
+import { queryContext, type QueryContext } from '../lib/query/query-context.js'
+import type { Source } from '../lib/source/fetcher.js'
+import type { PgPool } from '../lib/source/postgres-session.js'
+import { postgresPool, postgresSource } from '../lib/source/postgres.js'
+import { cacheOf } from '../lib/store/cache-reference.js'
+import { CacheStore } from '../lib/store/cache.js'
+import { queryRows } from './query-cached.js'
+import { collectRows } from './query-incremental.js'
+import { checkQuery, FETCH_TIMEOUT_MS, type IncrementalOptions, type QueryOptions } from './query-options.js'
+import type { ResultStream } from './result-stream.js'
+import { incrementalRows } from './stream-incremental.js'
+
+/** Settings of the pool that `openDatabase` makes. */
+export interface PoolSettings {
+  /** Connections kept open when idle (default 0), and connections at most (default 4). */
+  min?: number | undefined
+  max?: number | undefined
+  /** Longest wait for a connection, in ms (default 10,000). */
+  connectTimeoutMs?: number | undefined
+}
+
+/** Which database, and where its queries are cached. */
+export interface DatabaseOptions {
+  /** `postgres://user@host:port/database`, or the parts below; what neither says, the usual `PG*` variables do. */
+  connectionString?: string | undefined
+  host?: string | undefined
+  port?: number | undefined
+  database?: string | undefined
+  user?: string | undefined
+  password?: string | undefined
+  /** Settings of the pool to make; or a `pg.Pool` of one's own, which stays open. */
+  pool?: PoolSettings | PgPool | undefined
+  /** A source instead: `postgresSource(…)`, `mysqlSource(…)`, `sqliteSource(…)`. It stays open. */
+  source?: Source | undefined
+  /** The cache's folder (default `.cache`). */
+  cacheDir?: string | undefined
+  /** An opened cache instead of `cacheDir`. It stays open. */
+  cache?: { readonly store: CacheStore } | undefined
+  /** Separates caches of one database: tenants under row-level security, a search path that a hook sets. */
+  namespace?: string | undefined
+  /** False: the texts and parameters of statements are not written to disk (default true). */
+  storeQueryText?: boolean | undefined
+}
+
+/** A database whose queries are cached. */
+export class Database {
+  readonly #context: QueryContext
+  readonly #release: () => Promise<void>
+
+  constructor(context: QueryContext, release: () => Promise<void>) {
+    this.#context = context
+    this.#release = release
+  }
+
+  /**
+   * A query's whole result: from the cache where it has it, without asking the database, else read and kept. `cache: false` asks
+   * the database and leaves the cache alone.
+   *
+   * @throws {UnsupportedQueryError} the statement does more than read, and `cache` is not false
+   */
+  async query<R extends object = Row>(sql: string, options: QueryOptions = {}): Promise<Table<R>> {
+    return await collectRows(queryRows(this.#context, sql, options)) as unknown as Table<R>
+  }
+
+  /** As `query`, in batches. */
+  stream<R extends object = Row>(sql: string, options: QueryOptions = {}): ResultStream<R> {
+    return queryRows(this.#context, sql, options).stream as unknown as ResultStream<R>
+  }
+
+  /**
+   * A growing query's result, in the order of its order column: cached rows, and what is new since. What this cannot see: rows
+   * that change, vanish or come in below the watermark (less the overlap). `refresh: 'full'` and `reconcile` are for those.
+   *
+   * @throws {UnsupportedQueryError} the statement's result cannot be extended by new rows alone
+   * @throws {InvalidArgumentError} the order column is missing, ambiguous, without order or NULL
+   */
+  async queryIncremental<R extends object = Row>(sql: string, options: IncrementalOptions): Promise<Table<R>> {
+    return await collectRows(incrementalRows(this.#context, sql, options)) as unknown as Table<R>
+  }
+
+  /** As `queryIncremental`, in batches: cached ones first. Memory does not grow with the result. */
+  streamIncremental<R extends object = Row>(sql: string, options: IncrementalOptions): ResultStream<R> {
+    return incrementalRows(this.#context, sql, options).stream as unknown as ResultStream<R>
+  }
+
+  /** Run a statement, always on the database, and return its row count. Nothing is cached, and nothing cached is renewed. */
+  async execute(sql: string, params?: readonly unknown[], options: Pick<QueryOptions, 'signal' | 'fetchTimeoutMs'> = {}): Promise<number> {
+    checkQuery(sql, options)
+    return await this.#context.source.execute(sql, { params, signal: options.signal, timeoutMs: options.fetchTimeoutMs ?? FETCH_TIMEOUT_MS })
+  }
+
+  /** Forget the queries whose text, or file name, contains `pattern`; all of them without one. Returns how many. */
+  async clearCache(pattern?: string): Promise<number> {
+    if (pattern !== undefined && typeof (pattern as unknown) !== 'string') {
+      throw new InvalidArgumentError({ argument: 'pattern', expected: 'a part of the statement', found: typeof pattern })
+    }
+    return await clearQueries(this.#context.cache, pattern)
+  }
+
+  /** What is cached, in all and of each query. */
+  async cacheStats(): Promise<QueryStats> {
+    await this.#context.uses.flush()
+    return await queryStats(this.#context.cache)
+  }
+
+  /** Close what was opened here: the pool, the cache's files. */
+  async close(): Promise<void> {
+    await this.#context.uses.flush()
+    await this.#release()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+}
+
+function isPool(pool: PoolSettings | PgPool | undefined): pool is PgPool {
+  return typeof (pool as Partial<PgPool> | undefined)?.connect === 'function'
+}
+
+/**
+ * Open a database for cached queries. Connects when something has to be asked: what is cached whole is served without.
+ *
+ * @throws {InvalidArgumentError} options that do not go together
+ */
+export async function openDatabase({ source, pool, cacheDir = '.cache', cache, namespace = '', storeQueryText = true, ...connection }: DatabaseOptions = {}): Promise<Database> {
+  const given = [source && 'source', isPool(pool) && 'pool', (connection.connectionString ?? connection.host ?? connection.database) !== undefined && 'connectionString or host'].filter(Boolean)
+  if (given.length > 1) throw new InvalidArgumentError({ argument: 'options', expected: 'one way to the database', found: given.join(' and ') })
+  if (typeof (namespace as unknown) !== 'string') throw new InvalidArgumentError({ argument: 'namespace', expected: 'text', found: typeof namespace })
+  if (source && typeof (source as Partial<Source>).query !== 'function') throw new InvalidArgumentError({ argument: 'source', expected: 'a source, such as postgresSource({ pool })', found: typeof source })
+  const own = source || isPool(pool) ? undefined : postgresPool({ max: 4, ...pool, ...connection })
+  const from = source ?? postgresSource({ pool: own ?? pool as PgPool })
+  const store = cache ? cacheOf({ cache }) : new CacheStore({ dir: cacheDir })
+  return new Database(queryContext({ source: from, cache: store, namespace, storesText: storeQueryText }), async () => {
+    if (!cache) await store.close()
+    if (!source) await from.close()
+    await own?.end()
+  })
+}

@@ -1,0 +1,137 @@
+import type { Field } from '../lib/batch/column-type.js'
+import type { RowBatch } from '../lib/batch/row-batch.js'
+import { UnsupportedQueryError } from '../lib/errors.js'
+import { reporterFor } from '../lib/progress/reporter.js'
+import { lookUp, type CachedQuery, type CacheState } from '../lib/query/cached-query.js'
+import { QueryCommitter } from '../lib/query/committer.js'
+import type { QueryIdentity } from '../lib/query/identity.js'
+import { answerOf, isCachedAs, planFull, planIncrement, type Increment } from '../lib/query/increment.js'
+import { planOrder } from '../lib/query/order-plan.js'
+import { orderValueOf, sameOrderValue } from '../lib/query/order-values.js'
+import { storeParameters } from '../lib/query/parameters.js'
+import { noOrderValue } from '../lib/query/progress.js'
+import { identityOf, storeOf, type QueryContext } from '../lib/query/query-context.js'
+import { Statements } from '../lib/query/statements.js'
+import { Run } from '../lib/run.js'
+import type { SourceSnapshot } from '../lib/source/snapshot.js'
+import { cacheSource } from '../streams/cache-source.js'
+import { querySource } from '../streams/query-source.js'
+import { countedRows, fetchedRows } from './fetched-rows.js'
+import { openSnapshot, recordBase, type QueryRows } from './query-cached.js'
+import { checkIncremental, type IncrementalOptions } from './query-options.js'
+import { ResultStream } from './result-stream.js'
+
+/**
+ * A growing query's rows in the order of its order column: what is cached below the bound, then what the database has from there
+ * on. New rows, their watermark and everything else that changes are committed together when all were delivered.
+ *
+ * @throws {InvalidArgumentError} at once, for options
+ */
+export function incrementalRows(context: QueryContext, sql: string, options: IncrementalOptions): QueryRows {
+  checkIncremental(sql, options)
+  const { source } = context
+  const { orderColumn, keyColumn, nullOrder = 'refuse' } = options
+  const identity: QueryIdentity = { kind: 'incremental', sql, params: storeParameters(options.params), ...identityOf(context), orderColumn, keyColumn: keyColumn ?? null }
+  const store = storeOf(context, identity)
+  const run = new Run(store.name)
+  run.strict = options.cacheErrors === 'throw'
+  let columns: readonly Field[] = []
+
+  async function * body(signal: AbortSignal): AsyncGenerator<RowBatch> {
+    const reporter = reporterFor(options.progress, options.onProgress, 'query')
+    if (reporter) run.attach(reporter)
+    try {
+      const { dialect } = source
+      if (!dialect) throw new UnsupportedQueryError({ construct: 'this source', reason: 'it cannot judge statements: use query()' })
+      const state: CacheState = options.cache === false ? { manifest: undefined, cached: undefined } : await lookUp(store, identity, run)
+      const snapshot = await openSnapshot(context, options, signal)
+      try {
+        yield * extend(state, snapshot, signal)
+      } finally {
+        await snapshot.close()
+      }
+    } finally {
+      if (reporter) run.detach(reporter)
+      run.end()
+    }
+  }
+
+  async function * extend({ manifest, cached }: CacheState, snapshot: SourceSnapshot, signal: AbortSignal): AsyncGenerator<RowBatch> {
+    const dialect = source.dialect!
+    const judged = await dialect.judge(sql, snapshot)
+    const described = await snapshot.describe(judged.text, options.params ?? [])
+    const plan = planOrder({ columns: described, judged, orderColumn, keyColumn, dialect })
+    columns = described.map(({ sqlType: _, ...field }) => field)
+    const statements = new Statements(dialect, { text: judged.text, params: [...options.params ?? []] }, plan)
+    if (nullOrder === 'refuse' && (await answerOf(snapshot, statements.nulls())).length > 0) throw noOrderValue(plan.order)
+
+    const usable = options.refresh === 'full' ? undefined : stillValid(cached, snapshot)
+    let increment: Increment = usable
+      ? await planIncrement(usable, { snapshot, statements, plan, overlap: options.overlap === undefined ? undefined : String(options.overlap) })
+      : await planFull(snapshot, statements, plan)
+    let base: CachedQuery | undefined = usable
+    if (increment.isBelow) {
+      run.warn({ code: 'SOURCE_BELOW_WATERMARK', message: `the highest ${orderColumn} of the source, ${increment.head?.value ?? 'none'}, is below ` +
+        `${usable!.record.watermark!.value!}, where the cached rows end: truncated or restored; everything is read anew` })
+      increment = { ...increment, isBelow: false }
+      base = undefined
+    }
+    const { keep, bound, head, progress } = increment
+    if (base && keep > 0) yield * countedRows(cacheSource({ cached: base, to: keep }), run)
+
+    const committer = manifest && new QueryCommitter(store, run, {
+      ...(base ? { keep } : {}),
+      rowsBefore: base?.record.rows ?? 0,
+      source: source.identity,
+      ...(options.refresh === 'full' ? {} : { ifRevision: manifest.query?.revision ?? null }),
+      record: () => {
+        if (head && progress.rows > 0 && !sameOrderValue(progress.last!, orderValueOf(head.value, plan.order)!)) {
+          run.warn({ code: 'QUERY_UNSTABLE', message: `the rows end at another ${orderColumn} than the source said in the same snapshot; they are not cached` })
+          return undefined
+        }
+        return { ...recordBase(context, identity, snapshot), columns, rows: progress.rows, hits: base ? 1 : 0,
+          ...(base ? { fullMs: base.record.fullMs } : {}),
+          watermark: { orderColumn, keyColumn: keyColumn ?? null, value: head?.value ?? null, key: head?.key ?? null, ties: progress.ties } }
+      },
+      ...(base ? { isUnchanged: async batches => {
+        const { watermark, rows } = base.record
+        const isSame = progress.rows === rows && head?.value === watermark?.value && (head?.key ?? null) === watermark?.key && await isCachedAs(base, keep, batches)
+        if (isSame) await context.uses.add(store)
+        return isSame
+      } } : {})
+    })
+    const { text, params } = statements.rows(bound)
+    yield * fetchedRows(querySource({ snapshot, sql: text, params }), { context, run, progress, committer, signal })
+    if (nullOrder === 'refetch') yield * nullRows(snapshot, statements)
+  }
+
+  /** What is cached, unless the statement means something else by now. */
+  function stillValid(cached: CachedQuery | undefined, snapshot: SourceSnapshot): CachedQuery | undefined {
+    if (!cached?.record.watermark || cached.record.watermark.value === null) return undefined
+    const shape = (fields: readonly Field[]): string => JSON.stringify(fields.map(({ name, type, origin }) => [name, type, origin ?? null]))
+    if (shape(cached.record.columns) !== shape(columns)) {
+      run.warn({ code: 'QUERY_COLUMNS_CHANGED', message: 'the columns of the result changed since it was cached; everything is read anew' })
+      return undefined
+    }
+    if (cached.record.session !== snapshot.session) {
+      run.warn({ code: 'QUERY_SESSION_CHANGED', message: `the statement's names are looked up otherwise than when it was cached (${cached.record.session}, now ${snapshot.session}); everything is read anew` })
+      return undefined
+    }
+    return cached
+  }
+
+  async function * nullRows(snapshot: SourceSnapshot, statements: Statements): AsyncGenerator<RowBatch> {
+    const { text, params } = statements.nullRows()
+    for await (const batch of snapshot.query(text, { params })) {
+      if (batch.length === 0) continue
+      run.report.fetched += batch.length
+      run.report.misses += batch.length
+      run.report.rows += batch.length
+      run.batchDone(batch.length)
+      yield batch
+    }
+  }
+
+  return { stream: new ResultStream(body, run.report, options.signal), columns: () => columns }
+}
+
