@@ -1,4 +1,4 @@
-import { widenTypes, type Field } from '../batch/column-type.js'
+import { widenTypes, type Field, type FieldType } from '../batch/column-type.js'
 import { parseColumnName } from '../json/column-name.js'
 import { SchemaConflictError, SourceMismatchError } from '../errors.js'
 import { MANIFEST_FORMAT, type Change, type Manifest, type TableKey } from './catalog.js'
@@ -17,6 +17,11 @@ export function emptyManifest({ table, namespace, idColumn }: TableKey): Manifes
 /** Whether a requested column name has a path (and so may end as json). */
 export function isDotted(name: string): boolean {
   return parseColumnName(name).path !== undefined
+}
+
+/** Whether a part's column can be read as the table's type of it: a retyped column's older parts cannot. */
+export function fitsTable(field: Field, table: FieldType): boolean {
+  return widenTypes(field, table, isDotted(field.name))?.type === table.type
 }
 
 /**

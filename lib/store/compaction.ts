@@ -6,6 +6,7 @@ import { RowBatch } from '../batch/row-batch.js'
 import { hasNulls, nullVector, type Vector } from '../batch/vector.js'
 import { batchBytes, SizeGuess } from './batch-bytes.js'
 import type { Change, Manifest, PartEntry, TableKey } from './catalog.js'
+import { fitsTable } from './change.js'
 import type { CompactionPlan } from './compaction-plan.js'
 import { mergeSteps, planCopies, type CompactionInput, type Copy } from './copy-plan.js'
 import { idsOfRows, indexWindows } from './id-index.js'
@@ -111,7 +112,7 @@ class CompactionOutput {
   async #writerFor(bytes: number): Promise<PartWriter> {
     if (this.#writer && this.#writer.bytes + bytes > this.#store.settings.partBytes) await this.#finish()
     // a column that is whole in the end loses its bitmap again
-    const partial = this.#fields.slice(1).map(field => field.name).filter(name => this.#inputs.some(part => this.#hasHoles(part)) || !everywhere(this.#inputs, name))
+    const partial = this.#fields.slice(1).filter(field => !heldWhole(this.#manifest, this.#inputs, field)).map(field => field.name)
     return this.#writer ??= this.#store.partWriter(this.#fields, partial)
   }
 
@@ -128,8 +129,10 @@ class CompactionOutput {
   }
 }
 
-function everywhere(parts: readonly PartEntry[], name: string): boolean {
-  return parts.every(part => part.columns.some(column => column.name === name && !column.partial))
+/** Whether every part answers a column for all its ids: holds it, in a type that still counts, and no tombstone hides any of it. */
+function heldWhole({ tombstones }: Manifest, parts: readonly PartEntry[], field: Field): boolean {
+  return parts.every(part => part.columns.some(column => column.name === field.name && !column.partial && fitsTable(column, field)) &&
+    !tombstones.some(tombstone => hides(tombstone, part, field.name)))
 }
 
 /** The inputs' ids but those of copied row groups. */
@@ -150,7 +153,7 @@ export async function * idsOf(snapshot: Snapshot, parts: readonly PartEntry[]): 
   for (const part of parts) yield * indexWindows((await snapshot.tail(part)).index, WINDOW_ROWS)
 }
 
-/** All columns any input holds, in the table's order, the id first; nullable where an input says so or lacks the column. */
+/** All columns any input holds, in the table's order, the id first; nullable where an input says so or lacks some of the column. */
 export function mergedFields(store: Pick<CompactionTarget, 'key'>, manifest: Manifest, parts: readonly PartEntry[]): Field[] {
   const { idColumn } = store.key
   const inputs = parts.flatMap(part => part.columns)
@@ -158,7 +161,7 @@ export function mergedFields(store: Pick<CompactionTarget, 'key'>, manifest: Man
   const ids = inputs.filter(column => column.name === idColumn)
   const others = manifest.columns.filter(field => held.has(field.name) && field.name !== idColumn)
   return [{ name: idColumn, type: ids[0]!.type, nullable: false, ...(ids.some(id => id.wide) ? { wide: true } : {}) },
-    ...others.map(field => ({ ...field, nullable: !everywhere(parts, field.name) || inputs.some(column => column.name === field.name && column.nullable) }))]
+    ...others.map(field => ({ ...field, nullable: !heldWhole(manifest, parts, field) || inputs.some(column => column.name === field.name && column.nullable) }))]
 }
 
 /**

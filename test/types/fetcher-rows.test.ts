@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import { SchemaConflictError } from '../../lib/errors.js'
 import { RowBatch } from '../../lib/batch/row-batch.js'
 import { fromColumns, fromRows } from '../../lib/batch/from-rows.js'
-import { ask, errorOf, everyWay, rowsOf, same, typesOf, withCache } from './support.js'
+import { ask, errorOf, everyWay, nobody, rowsOf, same, typesOf, withCache } from './support.js'
 
 const when = new Date('2024-01-02T03:04:05.678Z')
 
@@ -75,6 +75,17 @@ describe('types of fetcher rows', () => {
       same(asked, [2, 3])
       same(table.toRows(), rows)
       await everyWay(cache, { ids: [1, 2, 3], columns: ['n'], fetcher: rowsOf([]) }, rows)
+    }))
+
+    it('holds after a compaction too: rows of the old type are missing, not null', () => withCache(async cache => {
+      const rows = [{ id: 1, n: 'one', m: 1 }, { id: 2, n: 'two', m: 2 }]
+      await ask(cache, { ids: [1, 2], columns: ['n', 'm'], fetcher: rowsOf(rows.map(({ id, m }) => ({ id, n: id, m }))) })
+      await ask(cache, { ids: [1], columns: ['n', 'm'], fetcher: rowsOf(rows), refresh: true })
+      await cache.cache.compact()
+      same((await ask(cache, { ids: [2], columns: ['m'], fetcher: nobody })).toRows(), [{ id: 2, m: 2 }])
+      const asked: unknown[] = []
+      same((await ask(cache, { ids: [1, 2], columns: ['n', 'm'], fetcher: ids => { asked.push(...ids); return rows } })).toRows(), rows)
+      same(asked, [2])
     }))
 
     it('refresh does not mix types of one run either', () => withCache(async cache => {
