@@ -70,9 +70,11 @@ export class QueryCommitter {
       const record = describe()
       if (!record) return await this.rescue()
       await this.#segment.commit()
-      const bytes = this.#parts.reduce((sum, { part }) => sum + (part?.bytes ?? 0), 0)
+      // what becomes of the files is the commit's business from here on
+      const parts = this.#parts.splice(0)
+      const bytes = parts.reduce((sum, { part }) => sum + (part?.bytes ?? 0), 0)
       const shrunk = keep !== undefined && record.rows < rowsBefore
-      const committed = await this.#store.commitParts(this.#parts, {
+      const committed = await this.#store.commitParts(parts, {
         source: source ?? null,
         ...(shrunk ? { tombstones: [{ ids: null, columns: null, range: { idMin: record.rows, idMax: rowsBefore - 1 } }] } : {}),
         query: { record: { ...record, revision: randomUUID() }, replacesAll: keep === undefined, ...(ifRevision === undefined ? {} : { ifRevision }) }
@@ -87,7 +89,7 @@ export class QueryCommitter {
   async rescue(): Promise<void> {
     this.#held = undefined
     await this.#segment.abort()
-    for (const writer of this.#parts) await writer.abort()
+    for (const writer of this.#parts.splice(0)) await writer.abort()
   }
 
   async #try(work: () => Promise<void>): Promise<void> {
