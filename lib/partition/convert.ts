@@ -1,0 +1,302 @@
+import { namesOf, walk, type FunctionCall, type Node, type OperatorExpression, type Select, type SubLink, type TypeName } from '../sql/ast.js'
+import { canonicalNumber } from '../sql/decimal.js'
+import { isComparison, isLiteral, type Comparison, type Expression } from '../sql/expression.js'
+import { comparison, conjunction, disjunction, membership, negation, nullTest, operation } from '../sql/normal-form.js'
+import { quoteIdentifier } from '../sql/quote.js'
+import { isPlainOperator, isPlainType, volatilityOf } from '../sql/volatility.js'
+import { parameterLiteral } from './parameter.js'
+import { tableText, Uncacheable, type Binding, type ReadingOptions, type Scope, type ShapeTable } from './scope.js'
+import { printSubquery } from './subquery.js'
+
+/** Where expressions are read. */
+export interface Reading {
+  readonly options: ReadingOptions
+  readonly tables: readonly ShapeTable[]
+  /** Told of every column that is named like the partition key. */
+  onKey(table: number): void
+  /** Names that cannot be looked into, of which the partition key was read. */
+  readonly opaqueKeys: Set<Binding>
+}
+
+/** Columns that name a row's place or writer, not its content. */
+const SYSTEM_COLUMNS: ReadonlySet<string> = new Set(['ctid', 'xmin', 'xmax', 'cmin', 'cmax', 'tableoid'])
+
+/** Literals that mean another moment every day. */
+const MOVING_TIME = /\b(now|today|tomorrow|yesterday)\b/i
+
+/** Literals of these types are read the same in every session. */
+const LITERAL_TYPES: ReadonlySet<string> = new Set(['text', 'varchar', 'bpchar', 'name', 'char', 'json', 'jsonb', 'inet', 'cidr', 'macaddr', 'bytea', 'bit', 'varbit',
+  'point', 'box', 'int4range', 'int8range', 'numrange'])
+
+const ISO_TIME = /^\d{4,}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?$/
+const ISO_INSTANT = /^\d{4,}-\d\d-\d\d[ T]\d\d:\d\d(?::\d\d(?:\.\d+)?)? ?(?:Z|[+-]\d\d(?::?\d\d)?)$/
+
+/** A column by the names it is given. @throws {Uncacheable} which table it belongs to is not certain */
+export function resolveColumn(names: readonly string[], scope: Scope, reading: Reading, location?: number): Expression {
+  const column = names.at(-1)!
+  if (SYSTEM_COLUMNS.has(column)) throw new Uncacheable(`the system column ${column}`, location)
+  if (names.length === 1) return unqualifiedColumn(column, scope, reading, location)
+  const binding = scope.find(names.at(-2)!)
+  const isOther = names.length > 2 && (binding?.kind !== 'table' || binding.schema !== names.at(-3))
+  if (!binding || isOther || names.length > 3) throw new Uncacheable(`a column of ${names.slice(0, -1).join('.')}, which is not in FROM`, location)
+  return columnOf(binding, column, reading, location)
+}
+
+function columnOf(binding: Binding, column: string, reading: Reading, location?: number): Expression {
+  switch (binding.kind) {
+    case 'opaque':
+      if (column === reading.options.partitionKey) reading.opaqueKeys.add(binding)
+      throw new Uncacheable(binding.why, location)
+    case 'table':
+      if (column === reading.options.partitionKey) reading.onKey(binding.table)
+      return { k: 'col', table: binding.table, column }
+    case 'derived': {
+      const node = binding.columns.get(column)
+      if (node) return convert(node, binding.scope, reading)
+      const [star, other] = binding.stars
+      if (star === undefined || other !== undefined) throw new Uncacheable(`${column} of a sub-query, of no certain table`, location)
+      return columnOf(binding.scope.bindings.get(star)!, column, reading, location)
+    }
+  }
+}
+
+function unqualifiedColumn(column: string, scope: Scope, reading: Reading, location?: number): Expression {
+  const own = [...scope.bindings]
+  const merged = scope.merged.get(column)
+  if (merged !== undefined) return columnOf(scope.bindings.get(merged)!, column, reading, location)
+  if (own.length === 1) {
+    const [[name, binding]] = own as [[string, Binding]]
+    if (name === column) throw new Uncacheable(`${column}, which may be a whole row`, location)
+    return columnOf(binding, column, reading, location)
+  }
+  if (own.length === 0 && scope.parent) return unqualifiedColumn(column, scope.parent, reading, location)
+  const facts = own.map(([, binding]) => binding.kind === 'table' ? factsOf(binding.table, reading) : undefined)
+  const holders = own.filter((_, i) => facts[i]?.columns.has(column))
+  if (facts.every(fact => fact !== undefined) && holders.length === 1) return columnOf(holders[0]![1], column, reading, location)
+  throw new Uncacheable(`the column ${column} without its table's name, beside several tables`, location)
+}
+
+function factsOf(table: number, { tables, options }: Reading) {
+  const { schema, name } = tables[table]!
+  return options.tableFacts?.(schema, name)
+}
+
+/** A parse tree as an expression. @throws {Uncacheable} it may answer differently at another time, or is not understood */
+export function convert(node: Node, scope: Scope, reading: Reading): Expression {
+  if (node.ColumnRef) {
+    const { fields, location } = node.ColumnRef
+    if (fields.some(field => field.A_Star)) throw new Uncacheable('a whole row', location)
+    return resolveColumn(namesOf(fields), scope, reading, location)
+  }
+  if (node.A_Const) return constant(node)
+  if (node.ParamRef) return parameter(node, reading, false)
+  if (node.A_Expr) return operator(node.A_Expr, scope, reading)
+  if (node.BoolExpr) {
+    const args = node.BoolExpr.args.map(arg => convert(arg, scope, reading))
+    return node.BoolExpr.boolop === 'NOT_EXPR' ? negation(args[0]!) : node.BoolExpr.boolop === 'AND_EXPR' ? conjunction(args) : disjunction(args)
+  }
+  if (node.NullTest) return nullTest(notRow(node.NullTest.arg, scope, reading), node.NullTest.nulltesttype === 'IS_NOT_NULL')
+  if (node.BooleanTest) {
+    return form('(', convert(node.BooleanTest.arg, scope, reading), ` ${node.BooleanTest.booltesttype.replaceAll('_', ' ')})`)
+  }
+  if (node.FuncCall) return call(node.FuncCall, scope, reading)
+  if (node.TypeCast) return cast(node.TypeCast.arg, node.TypeCast.typeName, scope, reading, node.TypeCast.location)
+  if (node.CoalesceExpr) return listForm('COALESCE', node.CoalesceExpr.args, scope, reading)
+  if (node.MinMaxExpr) return listForm(node.MinMaxExpr.op === 'IS_GREATEST' ? 'GREATEST' : 'LEAST', node.MinMaxExpr.args, scope, reading)
+  if (node.CaseExpr) {
+    const { arg, args, defresult } = node.CaseExpr
+    const whens = args.flatMap(({ CaseWhen: when }) => when
+      ? [' WHEN ', convert(when.expr, scope, reading), ' THEN ', convert(when.result, scope, reading)] : [])
+    return form('(CASE', ...(arg ? [' ', convert(arg, scope, reading)] : []), ...whens,
+      ...(defresult ? [' ELSE ', convert(defresult, scope, reading)] : []), ' END)')
+  }
+  if (node.SubLink) return sublink(node.SubLink, scope, reading)
+  if (node.SQLValueFunction) throw new Uncacheable(`${node.SQLValueFunction.op.replace('SVFOP_', '').toLowerCase()}, which changes`, node.SQLValueFunction.location)
+  throw new Uncacheable(`an expression of the kind ${Object.keys(node)[0] ?? 'nothing'}`)
+}
+
+function notRow(node: Node, scope: Scope, reading: Reading): Expression {
+  if (node.RowExpr) throw new Uncacheable('a row value')
+  return convert(node, scope, reading)
+}
+
+function form(...parts: (string | Expression)[]): Expression {
+  return { k: 'form', parts }
+}
+
+function listForm(name: string, nodes: readonly Node[], scope: Scope, reading: Reading): Expression {
+  const args = nodes.map(arg => convert(arg, scope, reading))
+  return form(`${name}(`, ...args.flatMap((arg, i) => i === 0 ? [arg] : [', ', arg]), ')')
+}
+
+function constant({ A_Const: value }: Node): Expression {
+  const { ival, fval, sval, boolval, isnull, location } = value!
+  if (isnull) return { k: 'null' }
+  if (boolval) return { k: 'bool', value: boolval.boolval ?? false }
+  if (ival || fval) {
+    const text = canonicalNumber(fval?.fval ?? String(ival?.ival ?? 0))
+    if (text === undefined) throw new Uncacheable('a number of unusual form', location)
+    return { k: 'num', text }
+  }
+  if (!sval) throw new Uncacheable('a bit string', location)
+  return { k: 'text', value: checkTime(sval.sval ?? '', location) }
+}
+
+function checkTime(value: string, location?: number): string {
+  if (MOVING_TIME.test(value)) throw new Uncacheable(`the literal '${value}', which may mean another day`, location)
+  return value
+}
+
+/** A parameter's value. In a fragment's own text there are none. */
+function parameter({ ParamRef: ref }: Node, { options }: Reading, isCompared: boolean): Expression {
+  const value = options.params[(ref!.number ?? 0) - 1]
+  if (value === undefined) throw new Uncacheable(`the unbound parameter $${ref!.number ?? 0}`, ref!.location)
+  const literal = parameterLiteral(value, isCompared)
+  if (literal.k === 'text') checkTime(literal.value, ref!.location)
+  return literal
+}
+
+/** A side of a comparison. */
+function side(node: Node, scope: Scope, reading: Reading): Expression {
+  return node.ParamRef ? parameter(node, reading, true) : convert(node, scope, reading)
+}
+
+function operator(node: OperatorExpression, scope: Scope, reading: Reading): Expression {
+  const [name = '', schema] = namesOf(node.name).toReversed()
+  const { kind, lexpr, rexpr, location } = node
+  if (schema !== undefined && schema !== 'pg_catalog') throw new Uncacheable(`an operator of the schema ${schema}`, location)
+  switch (kind) {
+    case 'AEXPR_IN': return inList(lexpr!, rexpr?.List?.items ?? [], name === '<>', scope, reading)
+    case 'AEXPR_OP_ANY': case 'AEXPR_OP_ALL': {
+      const negated = kind === 'AEXPR_OP_ALL'
+      if (name !== (negated ? '<>' : '=')) throw new Uncacheable(`${name} with ${negated ? 'ALL' : 'ANY'}`, location)
+      return inArray(lexpr!, rexpr!, negated, scope, reading)
+    }
+    case 'AEXPR_BETWEEN': case 'AEXPR_NOT_BETWEEN': case 'AEXPR_BETWEEN_SYM': case 'AEXPR_NOT_BETWEEN_SYM': {
+      const value = convert(lexpr!, scope, reading)
+      const [low, high] = (rexpr?.List?.items ?? []).map(item => side(item, scope, reading)) as [Expression, Expression]
+      const within = (from: Expression, to: Expression) => conjunction([comparison('>=', value, from), comparison('<=', value, to)])
+      const inside = kind.endsWith('SYM') ? disjunction([within(low, high), within(high, low)]) : within(low, high)
+      return kind.includes('NOT') ? negation(inside) : inside
+    }
+    case 'AEXPR_DISTINCT': case 'AEXPR_NOT_DISTINCT':
+      return form('(', convert(lexpr!, scope, reading), ` IS ${kind === 'AEXPR_DISTINCT' ? '' : 'NOT '}DISTINCT FROM `, convert(rexpr!, scope, reading), ')')
+    case 'AEXPR_NULLIF': return listForm('NULLIF', [lexpr!, rexpr!], scope, reading)
+    case 'AEXPR_OP': case 'AEXPR_LIKE': case 'AEXPR_ILIKE': case 'AEXPR_SIMILAR': break
+    default: throw new Uncacheable(`an expression of the kind ${kind}`, location)
+  }
+  if (isComparison(name) && lexpr) return compare(name, lexpr, rexpr!, scope, reading, location)
+  if (!isPlainOperator(name) && !reading.options.isFragment) throw new Uncacheable(`the operator ${name}`, location)
+  const left = lexpr && convert(lexpr, scope, reading)
+  const right = convert(rexpr!, scope, reading)
+  const hasInterval = (name === '+' || name === '-') && [left, right].some(arg => arg?.k === 'text' && !/^[+-]?[\d.]+$/.test(arg.value))
+  if (hasInterval) throw new Uncacheable('arithmetic with an interval or a date', location)
+  return operation(OPERATOR_WORDS[name] ?? name, left, right)
+}
+
+const OPERATOR_WORDS: Record<string, string> = { '~~': 'LIKE', '!~~': 'NOT LIKE', '~~*': 'ILIKE', '!~~*': 'NOT ILIKE' }
+
+function compare(op: Comparison, lexpr: Node, rexpr: Node, scope: Scope, reading: Reading, location?: number): Expression {
+  if (!lexpr.RowExpr && !rexpr.RowExpr) return comparison(op, side(lexpr, scope, reading), side(rexpr, scope, reading))
+  const [left, right] = [lexpr.RowExpr?.args ?? [], rexpr.RowExpr?.args ?? []]
+  if ((op !== '=' && op !== '<>') || left.length !== right.length || left.length === 0) throw new Uncacheable('a comparison of rows', location)
+  const equal = conjunction(left.map((one, i) => comparison('=', side(one, scope, reading), side(right[i]!, scope, reading))))
+  return op === '=' ? equal : negation(equal)
+}
+
+function inList(lexpr: Node, items: readonly Node[], negated: boolean, scope: Scope, reading: Reading): Expression {
+  if (lexpr.RowExpr) {
+    const any = disjunction(items.map(item => compare('=', lexpr, item, scope, reading)))
+    return negated ? negation(any) : any
+  }
+  return members(convert(lexpr, scope, reading), items.map(item => side(item, scope, reading)), negated)
+}
+
+function members(arg: Expression, values: readonly Expression[], negated: boolean): Expression {
+  // x NOT IN (…, NULL) is never true, x IN (…, NULL) as if NULL were not there
+  if (negated && values.some(value => value.k === 'null')) return { k: 'null' }
+  const present = values.filter(value => value.k !== 'null')
+  if (present.every(isLiteral)) return membership(arg, present, negated)
+  const parts = present.map(value => comparison(negated ? '<>' : '=', arg, value))
+  return negated ? conjunction(parts) : disjunction(parts)
+}
+
+const INTEGER_ARRAYS: ReadonlySet<string> = new Set(['int2', 'int4', 'int8'])
+
+function inArray(lexpr: Node, rexpr: Node, negated: boolean, scope: Scope, reading: Reading): Expression {
+  const cast = rexpr.TypeCast
+  const inner = cast?.arg ?? rexpr
+  const type = cast && namesOf(cast.typeName.names).at(-1)
+  if (cast && !cast.typeName.arrayBounds) throw new Uncacheable('ANY of something other than an array', cast.location)
+  if (!cast && inner.A_ArrayExpr) return inList(lexpr, inner.A_ArrayExpr.elements ?? [], negated, scope, reading)
+  const arg = convert(lexpr, scope, reading)
+  const value = inner.ParamRef ? reading.options.params[(inner.ParamRef.number ?? 0) - 1] : undefined
+  if (Array.isArray(value) && (!type || INTEGER_ARRAYS.has(type))) {
+    if (type && !value.every(item => item === null || Number.isInteger(item) || typeof item === 'bigint')) throw new Uncacheable(`an array of ${type} with other values`)
+    return members(arg, value.map(item => type && item !== null ? { k: 'num', text: String(item) } as const : parameterLiteral(item, true)), negated)
+  }
+  const text = inner.A_Const?.sval?.sval
+  if (text !== undefined && /^\{(-?\d+(,-?\d+)*)?\}$/.test(text) && (!type || INTEGER_ARRAYS.has(type))) {
+    const items = text === '{}' ? [] : text.slice(1, -1).split(',')
+    return members(arg, items.map(item => type ? { k: 'num', text: canonicalNumber(item)! } as const : parameterLiteral(Number(item), true)), negated)
+  }
+  throw new Uncacheable('an array that is not written out', cast?.location)
+}
+
+function call(node: FunctionCall, scope: Scope, reading: Reading): Expression {
+  const names = namesOf(node.funcname)
+  const { volatility, isFragment } = reading.options
+  const known = isFragment ? 'immutable' : volatilityOf(names, volatility)
+  const name = names.filter((part, i) => i > 0 || part !== 'pg_catalog').join('.')
+  if (known !== 'immutable') throw new Uncacheable(`the function ${name}, ${known === 'unknown' ? 'not known to be immutable' : `which is ${known}`}`, node.location)
+  if (node.agg_star || node.agg_filter || node.agg_order || node.agg_distinct || node.agg_within_group || node.over || node.func_variadic) {
+    throw new Uncacheable(`the call of ${name} as an aggregate or window function`, node.location)
+  }
+  const printed = names.filter((part, i) => i > 0 || part !== 'pg_catalog').map(quoteIdentifier).join('.')
+  return listForm(printed, node.args ?? [], scope, reading)
+}
+
+function cast(arg: Node, typeName: TypeName, scope: Scope, reading: Reading, location?: number): Expression {
+  const [type = '', schema] = namesOf(typeName.names).toReversed()
+  const isSimple = !typeName.arrayBounds && !typeName.setof && !typeName.pct_type && (schema === undefined || schema === 'pg_catalog')
+  if (!isSimple) throw new Uncacheable(`a cast to ${type}${typeName.arrayBounds ? '[]' : ''}`, location)
+  const modifiers = (typeName.typmods ?? []).map(modifier => modifier.A_Const?.ival ? modifier.A_Const.ival.ival ?? 0 : undefined)
+  if (modifiers.includes(undefined)) throw new Uncacheable(`a cast to ${type} with unusual modifiers`, location)
+  const target = quoteIdentifier(type) + (modifiers.length > 0 ? `(${modifiers.join(', ')})` : '')
+  const value = convert(arg, scope, reading)
+  if (type === 'bool' && value.k === 'text' && /^[tf]$/.test(value.value)) return { k: 'bool', value: value.value === 't' }
+  if (value.k === 'text' && value.type === undefined) {
+    const isCertain = isPlainType(type) || LITERAL_TYPES.has(type) || ((type === 'date' || type === 'timestamp') && ISO_TIME.test(value.value)) ||
+      (type === 'timestamptz' && ISO_INSTANT.test(value.value))
+    if (isCertain) return { ...value, type: target }
+  }
+  if (!isPlainType(type)) throw new Uncacheable(`a cast to ${type}, which may depend on the session`, location)
+  return form('CAST(', value, ` AS ${target})`)
+}
+
+function sublink({ subLinkType, testexpr, operName, subselect, location }: SubLink, scope: Scope, reading: Reading): Expression {
+  const select = subselect.SelectStmt
+  const names = namesOf(operName)
+  if (!select) throw new Uncacheable('a sub-query of unusual form', location)
+  const inner = ['(', ...printSubquery(select, scope, reading, (names, at) => resolveColumn(names, scope, reading, at)), ')']
+  const tables = tablesOf(select)
+  const subqueryForm = (...parts: (string | Expression)[]): Expression => ({ k: 'form', parts, tables })
+  const operand = (): Expression => {
+    if (!testexpr || testexpr.RowExpr) throw new Uncacheable('a row compared with a sub-query', location)
+    return convert(testexpr, scope, reading)
+  }
+  if (names.length > 0 && !isComparison(names.at(-1)!)) throw new Uncacheable(`the operator ${names.at(-1)!} with a sub-query`, location)
+  switch (subLinkType) {
+    case 'EXISTS_SUBLINK': return subqueryForm('EXISTS ', ...inner)
+    case 'ANY_SUBLINK': return subqueryForm('(', operand(), names.length === 0 ? ' IN ' : ` ${names.at(-1)!} ANY `, ...inner, ')')
+    case 'ALL_SUBLINK': return subqueryForm('(', operand(), ` ${names.at(-1)!} ALL `, ...inner, ')')
+    case 'EXPR_SUBLINK': return subqueryForm(...inner)
+    default: throw new Uncacheable('a sub-query of unusual form', location)
+  }
+}
+
+function tablesOf(select: Select): string[] {
+  const tables = new Set<string>()
+  walk(select, ({ RangeVar: table }) => { if (table) tables.add(tableText(table.schemaname, table.relname)) })
+  return [...tables]
+}

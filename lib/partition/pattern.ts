@@ -1,0 +1,128 @@
+import { UnsupportedQueryError } from '../errors.js'
+import { eachColumn, mapColumns, type ColumnExpression, type Expression } from '../sql/expression.js'
+import { parseSelect } from '../sql/grammar.js'
+import { conditionsOf, keyOf } from '../sql/normal-form.js'
+import { convert } from './convert.js'
+import { flatten } from './flatten.js'
+import { implies } from './implication.js'
+import { Uncacheable } from './scope.js'
+import { isKeyCondition, type QueryShape } from './shape.js'
+
+/** A cached fragment, read back from its text. */
+export interface Pattern {
+  readonly tables: readonly string[]
+  readonly conditions: readonly Expression[]
+  readonly key: ColumnExpression
+}
+
+/** Reads a fragment's text; undefined for any other text, and for what could not be understood in full. */
+export function readPattern(sql: string): Pattern | undefined {
+  try {
+    const select = parseSelect(sql)
+    const [target, second] = select.targetList ?? []
+    if (!sql.startsWith('SELECT DISTINCT t') || !target?.ResTarget || second || select.groupClause || select.limitCount || select.limitOffset) return undefined
+    const flat = flatten(select, { partitionKey: '', params: [], isFragment: true })
+    const key = convert(target.ResTarget.val, flat.scope, flat.reading)
+    const isPlain = [...flat.scope.bindings.values()].every(binding => binding.kind === 'table')
+    if (key.k !== 'col' || !isPlain || flat.leftOut.length > 0) return undefined
+    return { key, tables: flat.tables.map(({ text }) => text), conditions: conditionsOf({ k: 'and', args: flat.conditions }) }
+  } catch (error) {
+    if (error instanceof Uncacheable || error instanceof UnsupportedQueryError) return undefined
+    throw error
+  }
+}
+
+/** The key of a tied table: one column, whichever table it is read from. */
+const KEY: ColumnExpression = { k: 'col', table: -1, column: '' }
+
+/** A query's conditions, ready to be asked whether they imply others. */
+export interface KnownConditions {
+  readonly tables: readonly string[]
+  readonly byTables: ReadonlyMap<string, readonly Expression[]>
+  readonly isKey: (column: Expression) => boolean
+}
+
+function tablesKey(expression: Expression): string {
+  const tables = new Set<number>()
+  eachColumn(expression, ({ table }) => tables.add(table))
+  return [...tables].sort((a, b) => a - b).join(' ')
+}
+
+function overKey(expression: Expression, isKey: (column: Expression) => boolean): Expression {
+  return isKeyCondition(expression, isKey) ? mapColumns(expression, column => isKey(column) ? KEY : column) : expression
+}
+
+/** What a query's shape knows. */
+export function knownConditions({ tables, conditions, keyColumns }: QueryShape): KnownConditions {
+  const isKey = (column: Expression): boolean => column.k === 'col' && keyColumns.get(column.table) === column.column
+  const byTables = new Map<string, Expression[]>()
+  for (const { expression } of conditions) {
+    const known = overKey(expression, isKey)
+    const slot = tablesKey(known)
+    byTables.set(slot, [...byTables.get(slot) ?? [], known])
+  }
+  return { byTables, isKey, tables: tables.map(({ text }) => text) }
+}
+
+function isImplied(wanted: Expression, { byTables, isKey }: KnownConditions): boolean {
+  const isTie = wanted.k === 'cmp' && wanted.op === '=' && isKey(wanted.left) && isKey(wanted.right)
+  if (isTie) return true
+  const condition = overKey(wanted, isKey)
+  const slot = tablesKey(condition)
+  const known = byTables.get(slot) ?? []
+  if (known.some(one => implies(one, condition))) return true
+  // (a.x = 1 OR b.y = 2) follows from a.x = 1 alone
+  return condition.k === 'or' && condition.args.some(arg => isImplied(arg, { byTables, isKey, tables: [] }))
+}
+
+/** Tried assignments of tables per pattern, so that a query over many look-alike tables ends. */
+const MAX_STEPS = 5000
+
+/**
+ * Whether a fragment's set holds every partition of the query: whether each of its tables can be taken for one of the query's so that
+ * all of its conditions follow from the query's.
+ */
+export function covers(pattern: Pattern, known: KnownConditions): boolean {
+  const { tables, conditions, key } = pattern
+  const columns = conditions.map(condition => {
+    let last = 0
+    eachColumn(condition, ({ table }) => { last = Math.max(last, table) })
+    return last
+  })
+  const assigned: number[] = []
+  let steps = 0
+  const at = (column: ColumnExpression): ColumnExpression => ({ ...column, table: assigned[column.table]! })
+  const assign = (table: number): boolean => {
+    if (table === tables.length) return true
+    for (const [candidate, name] of known.tables.entries()) {
+      if (name !== tables[table] || ++steps > MAX_STEPS) continue
+      assigned[table] = candidate
+      const fits = (table !== key.table || known.isKey(at(key))) &&
+        conditions.every((condition, i) => columns[i] !== table || isImplied(mapColumns(condition, at), known))
+      if (fits && assign(table + 1)) return true
+    }
+    return false
+  }
+  return assign(0)
+}
+
+/** A pattern as a query: to find out whether one cached set makes another superfluous. */
+export function patternConditions({ tables, conditions, key }: Pattern): KnownConditions {
+  const keys = new Set([keyOf(key)])
+  for (let size = 0; size !== keys.size;) {
+    size = keys.size
+    for (const condition of conditions) {
+      if (condition.k !== 'cmp' || condition.op !== '=' || condition.left.k !== 'col' || condition.right.k !== 'col') continue
+      const sides = [keyOf(condition.left), keyOf(condition.right)]
+      if (sides.some(side => keys.has(side))) for (const side of sides) keys.add(side)
+    }
+  }
+  const isKey = (column: Expression): boolean => column.k === 'col' && keys.has(keyOf(column))
+  const byTables = new Map<string, Expression[]>()
+  for (const condition of conditions) {
+    const known = overKey(condition, isKey)
+    const slot = tablesKey(known)
+    byTables.set(slot, [...byTables.get(slot) ?? [], known])
+  }
+  return { tables, byTables, isKey }
+}

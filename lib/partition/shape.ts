@@ -1,0 +1,215 @@
+import { UnsupportedQueryError } from '../errors.js'
+import { namesOf, walk, type Node, type Select } from '../sql/ast.js'
+import { eachColumn, isLiteral, type ColumnExpression, type Expression } from '../sql/expression.js'
+import { characterAt, parseSelect } from '../sql/grammar.js'
+import { conditionsOf, keyOf } from '../sql/normal-form.js'
+import { showsOrder, volatilityOf } from '../sql/volatility.js'
+import { resolveColumn } from './convert.js'
+import { flatten, hasAggregate, type Flattened } from './flatten.js'
+import { Uncacheable, type ReadingOptions, type ShapeTable } from './scope.js'
+
+/** A condition of a query, and the tables it speaks of. */
+export interface Condition {
+  readonly expression: Expression
+  /** One bit per table. */
+  readonly mask: number
+  /** 'tie': two tables have the same key; 'key': says something of the key alone, so of every tied table; 'plain': the rest. */
+  readonly kind: 'tie' | 'key' | 'plain'
+}
+
+/** A query as the partition cache sees it. */
+export interface QueryShape {
+  readonly select: Select
+  readonly tables: readonly ShapeTable[]
+  readonly conditions: readonly Condition[]
+  readonly leftOut: readonly { readonly reason: string, readonly position: number | undefined }[]
+  /** Where the restriction goes: a column by names that the query's WHERE can use. `table` is the one behind it. */
+  readonly anchor: { readonly alias: string, readonly column: string, readonly table: number }
+  /** Tables tied by the key, and the column that holds it in each. */
+  readonly keyColumns: ReadonlyMap<number, string>
+  /** Whether rows without a key can be in the answer. */
+  readonly isNullable: boolean
+  /** Why the query's answer is not certain even without narrowing, so that narrowing it could show. */
+  readonly hazard: { readonly construct: string, readonly position: number | undefined } | undefined
+}
+
+function refuse(construct: string, sql: string, location?: number, reason?: string): never {
+  const position = characterAt(sql, location)
+  throw new UnsupportedQueryError({ construct, ...(position === undefined ? {} : { position }), ...(reason === undefined ? {} : { reason }) })
+}
+
+/** What cannot be narrowed, whatever it says. */
+function checkStatement(select: Select, sql: string, { volatility }: ReadingOptions): void {
+  if (select.op !== 'SETOP_NONE') refuse(select.op.replace('SETOP_', ''), sql, undefined, 'a set of partitions holds for one of its branches')
+  if (select.intoClause) refuse('SELECT INTO', sql)
+  if (select.valuesLists) refuse('VALUES', sql)
+  if (!select.fromClause) refuse('a query without FROM', sql)
+  if (select.lockingClause) refuse('a locking clause', sql, undefined, 'it is no mere reading')
+  walk(select, node => {
+    if (node.CommonTableExpr && !node.CommonTableExpr.ctequery.SelectStmt) refuse('a data-modifying WITH query', sql, node.CommonTableExpr.location)
+    if (node.RangeTableSample) refuse('TABLESAMPLE', sql, node.RangeTableSample.location, 'it answers differently every time')
+    if (node.FuncCall && volatilityOf(namesOf(node.FuncCall.funcname), volatility) === 'volatile') {
+      refuse(`the volatile function ${namesOf(node.FuncCall.funcname).at(-1)!}`, sql, node.FuncCall.location)
+    }
+  })
+  if (!select.groupClause && (hasAggregate(select.targetList) || select.havingClause)) {
+    refuse('an aggregate over all rows', sql, firstAggregate(select), 'it answers a row even where nothing matches')
+  }
+}
+
+function firstAggregate({ targetList, havingClause }: Select): number | undefined {
+  let location: number | undefined
+  walk([targetList ?? [], havingClause ?? {}], ({ FuncCall: call }) => { if (call) location ??= call.location })
+  return location
+}
+
+function hazardOf(select: Select, sql: string): QueryShape['hazard'] {
+  if ((select.limitCount || select.limitOffset) && !select.sortClause) return { construct: 'LIMIT without ORDER BY', position: undefined }
+  const isDistinctOn = select.distinctClause?.some(item => Object.keys(item).length > 0)
+  if (isDistinctOn && !select.sortClause) return { construct: 'DISTINCT ON without ORDER BY', position: undefined }
+  let location: number | undefined
+  walk(select.targetList ?? [], (node: Node) => {
+    if (node.FuncCall && !node.FuncCall.agg_order && !node.FuncCall.over && showsOrder(namesOf(node.FuncCall.funcname).at(-1)!)) location ??= node.FuncCall.location ?? 0
+  })
+  return location === undefined ? undefined : { construct: 'an aggregate that shows the order of rows', position: characterAt(sql, location) }
+}
+
+/** Sets that grow together: columns known to be equal. */
+class Equalities {
+  readonly #parent = new Map<string, string>()
+
+  root(name: string): string {
+    let root = name
+    for (let next = this.#parent.get(root); next !== undefined; next = this.#parent.get(root)) root = next
+    return root
+  }
+
+  join(a: string, b: string): void {
+    const [left, right] = [this.root(a), this.root(b)]
+    if (left !== right) this.#parent.set(left, right)
+  }
+}
+
+function equalitiesOf(conditions: readonly Expression[], partitionKey: string): Equalities {
+  const equalities = new Equalities()
+  for (const condition of conditions) {
+    if (condition.k !== 'cmp' || condition.op !== '=' || condition.left.k !== 'col') continue
+    const isKnown = condition.right.k === 'col' || (isLiteral(condition.right) && condition.left.column === partitionKey)
+    if (isKnown) equalities.join(keyOf(condition.left), keyOf(condition.right))
+  }
+  return equalities
+}
+
+/** The names of FROM that stand for something with rows of its own, and where each finds the partition key. */
+function holdersOf({ scope, reading, keyed, tables: { length } }: Flattened): { alias: string, key: ColumnExpression | undefined, isKeyed: boolean }[] {
+  const { partitionKey } = reading.options
+  const seen = new Set(keyed)
+  return [...scope.bindings].flatMap(([alias, binding]) => {
+    if (binding.kind === 'opaque' || length === 0) return []
+    try {
+      const key = resolveColumn([alias, partitionKey], scope, reading)
+      const isNamed = binding.kind === 'derived' && binding.columns.has(partitionKey)
+      return [{ alias, key: key.k === 'col' ? key : undefined, isKeyed: key.k === 'col' && (isNamed || seen.has(key.table)) }]
+    } catch (error) {
+      if (error instanceof Uncacheable) return [{ alias, key: undefined, isKeyed: false }]
+      throw error
+    }
+  })
+}
+
+function chooseAnchor(flat: Flattened, equalities: Equalities, sql: string): { alias: string, key: ColumnExpression } {
+  const { partitionKey } = flat.reading.options
+  const holders = holdersOf(flat)
+  const opaque = [...flat.scope.bindings.values()].filter(binding => binding.kind === 'opaque')
+  const untied = (reason: string): never => refuse('a query whose tables are not tied to the partition key', sql, undefined, reason)
+  if (holders.length === 0) {
+    refuse(opaque.some(({ why }) => why.includes('outer')) ? 'an outer join on the narrowed side' : 'a query without a table to narrow', sql)
+  }
+  const [only] = holders
+  if (holders.length === 1 && only!.key) {
+    if (!only!.isKeyed && isKeyedElsewhere(flat)) refuse('an outer join on the narrowed side', sql, undefined, `${partitionKey} is only read from there`)
+    return { alias: only!.alias, key: only!.key }
+  }
+  const tied = holders.flatMap(({ alias, key, isKeyed }) => key && isKeyed ? [{ alias, key }] : [])
+  const groups = new Set(tied.map(({ key }) => equalities.root(keyOf(key))))
+  if (groups.size === 0) untied(`no condition reads ${partitionKey}`)
+  if (groups.size > 1) untied(`${tied.map(({ alias }) => alias).join(', ')} are not joined by ${partitionKey}`)
+  return tied[0]!
+}
+
+/** Whether the partition key is read from a name that cannot be narrowed. */
+function isKeyedElsewhere({ scope, reading }: Flattened): boolean {
+  return reading.opaqueKeys.size > 0 && [...reading.opaqueKeys].some(binding => [...scope.bindings.values()].includes(binding))
+}
+
+/** In each table the column of the key's class: the partition key's own name where it has it. */
+function keyColumnsOf(conditions: readonly Expression[], equalities: Equalities, key: ColumnExpression, partitionKey: string): Map<number, string> {
+  const root = equalities.root(keyOf(key))
+  const columns = new Map<number, string>([[key.table, key.column]])
+  const add = (column: ColumnExpression): void => {
+    if (equalities.root(keyOf(column)) !== root) return
+    const known = columns.get(column.table)
+    const isBetter = known === undefined || (known !== partitionKey && (column.column === partitionKey || column.column < known))
+    if (isBetter && column.table !== key.table) columns.set(column.table, column.column)
+  }
+  for (const condition of conditions) eachColumn(condition, add)
+  return columns
+}
+
+function maskOf(expression: Expression): number {
+  let mask = 0
+  eachColumn(expression, ({ table }) => { mask |= 1 << table })
+  return mask
+}
+
+function isKeyColumn(expression: Expression, keyColumns: ReadonlyMap<number, string>): boolean {
+  return expression.k === 'col' && keyColumns.get(expression.table) === expression.column
+}
+
+/** Whether a condition compares the key itself with literals: then it holds for the key of every tied table. */
+export function isKeyCondition(expression: Expression, isKey: (column: Expression) => boolean): boolean {
+  if (expression.k === 'in') return isKey(expression.arg)
+  if (expression.k !== 'cmp' || !isKey(expression.left)) return false
+  // the order of texts depends on a column's collation, equality does not
+  return expression.right.k === 'num' || (expression.right.k === 'text' && (expression.op === '=' || expression.op === '<>'))
+}
+
+function conditionOf(expression: Expression, keyColumns: ReadonlyMap<number, string>): Condition {
+  const isKey = (column: Expression): boolean => isKeyColumn(column, keyColumns)
+  const isTie = expression.k === 'cmp' && expression.op === '=' && isKey(expression.left) && isKey(expression.right)
+  return { expression, mask: maskOf(expression), kind: isTie ? 'tie' : isKeyCondition(expression, isKey) ? 'key' : 'plain' }
+}
+
+/** A condition that no NULL in `column` survives. */
+function isStrict(condition: Condition, keyColumns: ReadonlyMap<number, string>): boolean {
+  const { expression, kind } = condition
+  if (kind !== 'plain') return true
+  if (expression.k === 'isnull') return expression.negated && isKeyColumn(expression.arg, keyColumns)
+  return expression.k === 'cmp' && (isKeyColumn(expression.left, keyColumns) || isKeyColumn(expression.right, keyColumns))
+}
+
+/**
+ * Reads a query for the partition cache.
+ *
+ * @throws {UnsupportedQueryError} its shape cannot be narrowed without changing its rows
+ */
+export function readShape(sql: string, options: ReadingOptions): QueryShape {
+  const select = parseSelect(sql)
+  checkStatement(select, sql, options)
+  const flat = flatten(select, options)
+  const expressions = conditionsOf({ k: 'and', args: flat.conditions })
+  const equalities = equalitiesOf(expressions, options.partitionKey)
+  const { alias, key } = chooseAnchor(flat, equalities, sql)
+  const keyColumns = keyColumnsOf(expressions, equalities, key, options.partitionKey)
+  const conditions = expressions.map(expression => conditionOf(expression, keyColumns)).filter(({ mask }) => mask !== 0)
+  const { name, schema } = flat.tables[key.table]!
+  const isNotNull = options.tableFacts?.(schema, name)?.columns.get(key.column)?.notNull ?? false
+  return {
+    select, conditions, keyColumns,
+    tables: flat.tables,
+    leftOut: flat.leftOut.map(({ reason, location }) => ({ reason, position: characterAt(sql, location) })),
+    anchor: { alias, column: options.partitionKey, table: key.table },
+    isNullable: !isNotNull && !conditions.some(condition => isStrict(condition, keyColumns)),
+    hazard: hazardOf(select, sql),
+  }
+}

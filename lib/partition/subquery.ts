@@ -1,0 +1,150 @@
+import { isSameTree, namesOf, textOf, walk, type Alias, type Node, type Select } from '../sql/ast.js'
+import type { Expression } from '../sql/expression.js'
+import { parseStatement, printStatement } from '../sql/grammar.js'
+import { isOrderFree, isPlainOperator, isPlainType, volatilityOf } from '../sql/volatility.js'
+import { parameterLiteral } from './parameter.js'
+import { Uncacheable, type ReadingOptions, type Scope } from './scope.js'
+
+/** Kinds that a sub-query may hold; of anything else nobody knows whether its answer stays. */
+const KNOWN: ReadonlySet<string> = new Set(['SelectStmt', 'ResTarget', 'ColumnRef', 'A_Const', 'A_Expr', 'A_Star', 'A_ArrayExpr', 'BoolExpr', 'BooleanTest', 'NullTest', 'CaseExpr', 'CaseWhen',
+  'CoalesceExpr', 'MinMaxExpr', 'FuncCall', 'TypeCast', 'ParamRef', 'SubLink', 'RangeVar', 'RangeSubselect', 'JoinExpr', 'RowExpr', 'List', 'String', 'Integer', 'SortBy'])
+
+const MARK = '\u0001'
+/** A marked column as the printer writes it. */
+const MARKED = /"\u0001(\d+)"\.(?:"(?:[^"]|"")*"|[\p{L}\p{N}_$]+)/gu
+
+type Resolve = (names: readonly string[], location?: number) => Expression
+
+interface Renaming {
+  readonly scope: Scope
+  readonly options: ReadingOptions
+  readonly resolve: Resolve
+  /** Columns of the tables around, in the order of their marks. */
+  readonly outer: Expression[]
+  count: number
+}
+
+/**
+ * A sub-query that stays one, as text with the outer columns in it. Its own tables are renamed s1, s2, … in the order of their
+ * appearance, so that no outer name can be captured.
+ *
+ * @throws {Uncacheable} its answer may change while the data stays
+ */
+export function printSubquery(select: Select, scope: Scope, { options }: { readonly options: ReadingOptions }, resolve: Resolve): (string | Expression)[] {
+  checkStable(select, options)
+  const renaming: Renaming = { scope, options, resolve, outer: [], count: 0 }
+  const tree: Node = { SelectStmt: renameSelect(select, new Map(), renaming) }
+  const text = printStatement(tree).replace(/;\s*$/, '')
+  // the printer is not ours: what it wrote must read back as what was meant
+  if (!isSameTree(parseStatement(text), tree)) throw new Uncacheable('a sub-query that does not print exactly')
+  const parts: (string | Expression)[] = []
+  let at = 0
+  for (const match of text.matchAll(MARKED)) {
+    parts.push(text.slice(at, match.index), renaming.outer[Number(match[1])]!)
+    at = match.index + match[0].length
+  }
+  parts.push(text.slice(at))
+  return parts
+}
+
+function checkStable(select: Select, options: ReadingOptions): void {
+  walk({ SelectStmt: select }, node => {
+    for (const kind of Object.keys(node)) {
+      if (/^[A-Z]/.test(kind) && !KNOWN.has(kind)) throw new Uncacheable(`a sub-query with ${kind}`)
+    }
+    if (node.SelectStmt) checkSelect(node.SelectStmt)
+    if (node.FuncCall) {
+      const names = namesOf(node.FuncCall.funcname)
+      const isFine = options.isFragment || isOrderFree(names.at(-1)!) || volatilityOf(names, options.volatility) === 'immutable'
+      if (!isFine || node.FuncCall.over) throw new Uncacheable(`a sub-query with the function ${names.at(-1)!}`, node.FuncCall.location)
+    }
+    if (node.A_Expr && !namesOf(node.A_Expr.name).every(name => isPlainOperator(name) || name.includes('BETWEEN'))) {
+      throw new Uncacheable('a sub-query with an unusual operator', node.A_Expr.location)
+    }
+    if (node.TypeCast && !isPlainType(namesOf(node.TypeCast.typeName.names).at(-1) ?? '')) throw new Uncacheable('a sub-query with a cast', node.TypeCast.location)
+    const literal = node.A_Const?.sval?.sval
+    if (literal !== undefined && (/\b(now|today|tomorrow|yesterday)\b/i.test(literal) || literal.includes(MARK))) throw new Uncacheable('a sub-query with an unusual literal')
+  })
+}
+
+function checkSelect({ limitCount, limitOffset, distinctClause, lockingClause, windowClause, intoClause, withClause, valuesLists, larg, rarg }: Select): void {
+  const why = limitCount || limitOffset ? 'LIMIT' : distinctClause?.some(item => Object.keys(item).length > 0) ? 'DISTINCT ON' : lockingClause ? 'row locks'
+    : windowClause ? 'window functions' : intoClause ? 'INTO' : withClause ? 'WITH' : valuesLists ? 'VALUES' : undefined
+  if (why) throw new Uncacheable(`a sub-query with ${why}`)
+  // the walk sees wrapped nodes, and the branches of UNION are bare
+  if (larg) checkSelect(larg)
+  if (rarg) checkSelect(rarg)
+}
+
+type Names = ReadonlyMap<string, string>
+
+function renameSelect(select: Select, outer: Names, renaming: Renaming): Select {
+  if (select.larg && select.rarg) return { ...select, larg: renameSelect(select.larg, outer, renaming), rarg: renameSelect(select.rarg, outer, renaming) }
+  const names = new Map(outer)
+  const own: string[] = []
+  for (const item of select.fromClause ?? []) nameItems(item, names, own, renaming)
+  const only = own.length === 1 && select.fromClause?.length === 1 && select.fromClause[0]!.RangeVar ? own[0] : undefined
+  return renameChildren(select, names, only, renaming) as Select
+}
+
+function nameItems(item: Node, names: Map<string, string>, own: string[], renaming: Renaming): void {
+  const add = (name: string, alias?: Alias): void => {
+    if (alias?.colnames) throw new Uncacheable('renamed columns in a sub-query')
+    if (own.includes(name)) throw new Uncacheable('one name twice in a sub-query')
+    names.set(name, `s${++renaming.count}`)
+    own.push(name)
+  }
+  if (item.RangeVar) {
+    const { relname, schemaname, alias } = item.RangeVar
+    if (schemaname === undefined && renaming.scope.query(relname)) throw new Uncacheable('a WITH query in a sub-query')
+    add(alias?.aliasname ?? relname, alias)
+  } else if (item.JoinExpr) {
+    if (item.JoinExpr.alias || item.JoinExpr.isNatural || item.JoinExpr.usingClause) throw new Uncacheable('a join by column names in a sub-query')
+    nameItems(item.JoinExpr.larg, names, own, renaming)
+    nameItems(item.JoinExpr.rarg, names, own, renaming)
+  } else if (item.RangeSubselect?.alias && !item.RangeSubselect.lateral) add(item.RangeSubselect.alias.aliasname, item.RangeSubselect.alias)
+  else throw new Uncacheable('an unusual FROM in a sub-query')
+}
+
+function renameChildren(value: object, names: Names, only: string | undefined, renaming: Renaming): unknown {
+  if (Array.isArray(value)) return value.map(item => typeof item === 'object' && item !== null ? renameChildren(item as object, names, only, renaming) : item as unknown)
+  const node = value as Node
+  if (node.ColumnRef) return renameColumn(node, names, only, renaming)
+  if (node.SelectStmt) return { SelectStmt: renameSelect(node.SelectStmt, names, renaming) }
+  if (node.ParamRef) {
+    const bound = renaming.options.params[(node.ParamRef.number ?? 0) - 1]
+    const literal = bound === undefined ? undefined : parameterLiteral(bound, false)
+    if (literal?.k !== 'text') throw new Uncacheable('an unbound parameter in a sub-query', node.ParamRef.location)
+    return { A_Const: { sval: { sval: literal.value } } }
+  }
+  if (node.RangeVar) {
+    const { relname, alias } = node.RangeVar
+    return { RangeVar: { ...node.RangeVar, alias: { aliasname: names.get(alias?.aliasname ?? relname)! } } }
+  }
+  if (node.RangeSubselect?.alias) {
+    const inner = renameSelect(node.RangeSubselect.subquery.SelectStmt!, names, renaming)
+    return { RangeSubselect: { ...node.RangeSubselect, subquery: { SelectStmt: inner }, alias: { aliasname: names.get(node.RangeSubselect.alias.aliasname)! } } }
+  }
+  return Object.fromEntries(Object.entries(value).map(([name, child]: [string, unknown]) =>
+    [name, typeof child === 'object' && child !== null ? renameChildren(child, names, only, renaming) : child]))
+}
+
+function renameColumn(node: Node, names: Names, only: string | undefined, renaming: Renaming): Node {
+  const { fields, location } = node.ColumnRef!
+  if (fields.length === 1) {
+    const isPlain = textOf(fields[0]) !== undefined && only !== undefined
+    return isPlain ? { ColumnRef: { fields: [{ String: { sval: names.get(only)! } }, fields[0]!] } } : node
+  }
+  const parts = namesOf(fields)
+  const inner = fields.length === 2 ? names.get(parts[0]!) : undefined
+  if (inner !== undefined) return { ColumnRef: { fields: [{ String: { sval: inner } }, fields[1]!] } }
+  if (fields.some(field => field.A_Star)) throw new Uncacheable('a whole row in a sub-query', location)
+  return markOuter(parts, location, renaming)
+}
+
+function markOuter(parts: readonly string[], location: number | undefined, { outer, resolve }: Renaming): Node {
+  const column = resolve(parts, location)
+  if (column.k !== 'col') throw new Uncacheable('a computed column in a sub-query', location)
+  const mark = `${MARK}${outer.push(column) - 1}`
+  return { ColumnRef: { fields: [{ String: { sval: mark } }, { String: { sval: column.column } }] } }
+}
