@@ -36,6 +36,8 @@ export class FetchQueue {
   #index = 0
   #launched = 0
   #yielded = 0
+  /** Misses before this one are waited for: their batch goes out even if it is not full. */
+  #needed = 0
   /** Batches that failed in a row: a source that is down is not asked three times for each batch. */
   #failedInARow = 0
   #wake: (() => void) | undefined
@@ -43,7 +45,7 @@ export class FetchQueue {
 
   constructor(options: FetchQueueOptions) {
     this.#options = options
-    const unsubscribe = options.run.onSettle(() => this.#advance(0))
+    const unsubscribe = options.run.onSettle(() => this.#advance())
     const onAbort = (): void => {
       this.#fatal ??= { error: options.signal.reason }
       this.#wake?.()
@@ -57,14 +59,15 @@ export class FetchQueue {
 
   /** Start what may be started without anybody waiting for it. */
   start(): void {
-    this.#advance(0)
+    this.#advance()
   }
 
   /** The batches that cover misses up to `end`, all answered. */
   async batchesUntil(end: number): Promise<FetchedBatch[]> {
+    this.#needed = end
     for (;;) {
       if (this.#fatal) throw this.#fatal.error
-      this.#advance(end)
+      this.#advance()
       const needed = this.#jobs.filter(job => job.start < end)
       if (this.#launched >= end && needed.every(job => job.done)) return needed.flatMap(job => job.batch ?? [])
       await new Promise<void>(resolve => { this.#wake = resolve })
@@ -80,7 +83,7 @@ export class FetchQueue {
   passed(end: number): void {
     this.#yielded = end
     this.#jobs = this.#jobs.filter(job => job.end > end)
-    this.#advance(0)
+    this.#advance()
   }
 
   /** Misses no plan knew of, for one window, as extra batches one after the other. */
@@ -99,10 +102,10 @@ export class FetchQueue {
     this.#options.flights.end()
   }
 
-  #advance(needed: number): void {
+  #advance(): void {
     const { misses, concurrency, signal } = this.#options
     while (this.#running < concurrency && !signal.aborted && !this.#fatal && this.#mayLaunch()) {
-      const ids = misses.next(this.#launched < needed)
+      const ids = misses.next(this.#launched < this.#needed)
       if (!ids) return
       const job: Job = { start: this.#launched, end: this.#launched + ids.length, done: false, batch: undefined }
       this.#launched = job.end
@@ -127,7 +130,7 @@ export class FetchQueue {
     } finally {
       this.#running--
       job.done = true
-      this.#advance(0)
+      this.#advance()
       this.#wake?.()
     }
   }
@@ -142,7 +145,7 @@ export class FetchQueue {
       this.#failedInARow++
       const mistake = mistakeOf(outcome.failed)
       if (mistake) run.mistake(mistake)
-      else run.failure(index, ids, outcome.failed)
+      run.failure(index, ids, outcome.failed)
       return undefined
     }
     this.#failedInARow = 0

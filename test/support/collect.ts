@@ -1,5 +1,5 @@
 import { readdirSync } from 'node:fs'
-import { Readable, Writable, type Duplex } from 'node:stream'
+import { pipeline as join, Readable, Writable, type Duplex } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 
 /** Send items through stages by `pipeline()` and return what comes out. */
@@ -7,6 +7,11 @@ export async function collect<T>(source: Iterable<unknown> | AsyncIterable<unkno
   const items: T[] = []
   await pipeline([Readable.from(source), ...stages, gather(items)])
   return items
+}
+
+/** Ids and stages joined by `pipeline()`; the last stage is to be read, and reports what went wrong. */
+export function joined<T extends Duplex>(source: Readable, ...stages: readonly T[]): T {
+  return join([source, ...stages], () => undefined) as unknown as T
 }
 
 /** A sink that keeps everything. */
