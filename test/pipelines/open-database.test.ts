@@ -1,0 +1,329 @@
+// needs: postgres
+import { fork } from 'node:child_process'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect } from 'chai'
+import pg from 'pg'
+import { postgresSource } from '../../lib/source/postgres.js'
+import { CacheStore } from '../../lib/store/cache.js'
+import { Cache } from '../../lib/store/open-cache.js'
+import { openDatabase, type Database } from '../../pipelines/open-database.js'
+import { filesBelow, freshFolder } from '../support/cache.js'
+import { refuseUnhandledRejections, rejection } from '../support/collect.js'
+import { testDatabase } from '../support/postgres.js'
+
+describe('openDatabase', function () {
+  this.timeout(60_000)
+  const folder = freshFolder()
+  refuseUnhandledRejections()
+  let server: Awaited<ReturnType<typeof testDatabase>>
+  let client: pg.Client
+  let db: Database
+  const open = (options: Parameters<typeof openDatabase>[0] = {}): Promise<Database> => openDatabase({ connectionString: server.url, cacheDir: folder(), ...options })
+  const addRows = (count: number, from = 0): Promise<unknown> => client.query(
+    `INSERT INTO ev (name, at, n) SELECT 'n' || i, timestamp '2024-01-01' + i * interval '1 second', i FROM generate_series($1::int, $2::int) i`, [from + 1, from + count])
+  const SQL = 'SELECT * FROM ev ORDER BY at'
+
+  before(async () => {
+    server = await testDatabase()
+    client = new pg.Client({ connectionString: server.url })
+    await client.connect()
+  })
+  after(async () => {
+    await client.end()
+    await server.drop()
+  })
+  beforeEach(async () => {
+    await client.query('DROP SCHEMA IF EXISTS public CASCADE; CREATE SCHEMA public; CREATE TABLE ev (id serial PRIMARY KEY, name text, at timestamp, n int)')
+    db = await open()
+  })
+  afterEach(async () => { await db.close() })
+
+  describe('query', () => {
+    it('asks the database once, then no more, not even for a connection', async () => {
+      await addRows(3)
+      const first = await db.query('SELECT count(*) AS total, now() AS t FROM ev')
+      await addRows(1, 3)
+      const again = await db.query('SELECT count(*) AS total, now() AS t FROM ev')
+      expect(again.toRows()).to.deep.equal(first.toRows())
+      expect(again.schema).to.deep.equal(first.schema)
+      expect([first.report.hits, first.report.fetched, again.report.hits, again.report.fetched]).to.deep.equal([0, 1, 1, 0])
+      const unreachable = new pg.Pool({ connectionString: server.url })
+      unreachable.connect = () => { throw new Error('nobody may connect') }
+      const offline = await openDatabase({ pool: unreachable as never, cacheDir: folder() })
+      expect((await offline.query('SELECT count(*) AS total, now() AS t FROM ev')).toRows()).to.deep.equal(first.toRows())
+      await offline.close()
+      await unreachable.end()
+    })
+
+    it('tells parameters apart by type and value', async () => {
+      const ask = async (...params: unknown[]) => (await db.query('SELECT $1::text AS v', { params })).toRows()[0]
+      expect(await ask('1')).to.deep.equal({ v: '1' })
+      expect(await ask('2')).to.deep.equal({ v: '2' })
+      expect(await ask(null)).to.deep.equal({ v: null })
+      expect((await db.cacheStats()).perQuery).to.have.length(3)
+    })
+
+    it('gives an empty result with its columns, cold and warm', async () => {
+      for (const hits of [0, 1]) {
+        const table = await db.query('SELECT id, name FROM ev')
+        expect([table.length, table.columnNames, table.schema.map(({ type }) => type)]).to.deep.equal([0, ['id', 'name'], ['int32', 'text']])
+        expect((await db.cacheStats()).perQuery[0]!.hits).to.equal(hits)
+      }
+    })
+
+    it('bypasses the cache with cache: false, and renews with refresh', async () => {
+      await addRows(2)
+      const count = async (options = {}) => (await db.query<{ n: number }>('SELECT count(*)::int AS n FROM ev', options)).toRows()[0]!.n
+      expect(await count({ cache: false })).to.equal(2)
+      expect((await db.cacheStats()).perQuery).to.have.length(0)
+      expect(await count()).to.equal(2)
+      await addRows(2, 2)
+      expect([await count(), await count({ cache: false }), await count(), await count({ refresh: 'full' }), await count()]).to.deep.equal([2, 4, 2, 4, 4])
+    })
+
+    it('never caches what writes', async () => {
+      for (const sql of ["INSERT INTO ev (name) VALUES ('x') RETURNING id", 'WITH d AS (DELETE FROM ev RETURNING id) SELECT * FROM d', 'SELECT id FROM ev FOR UPDATE']) {
+        await addRows(1)
+        expect(await rejection(db.query(sql))).to.include({ code: 'ERR_UNSUPPORTED_QUERY' })
+        await db.query(sql, { cache: false })
+      }
+      expect((await db.cacheStats()).perQuery).to.have.length(0)
+    })
+
+    it('keeps every value as the database has it, cold and warm', async () => {
+      const sql = `SELECT 9007199254740993::int8 AS big, 1.10::numeric(10,2) AS d, 'NaN'::numeric AS nan, '2024-01-01 00:00:00.123456'::timestamp AS ts, 'infinity'::timestamptz AS inf,
+        '{"a":9007199254740993}'::jsonb AS j, ARRAY[1,NULL,3] AS list, '\\x00ff'::bytea AS b, NULL::uuid AS u, '1 day'::interval AS i, 'a.b' AS "a.b", 1 AS "id", '0044-03-15 BC'::date AS bc`
+      const [cold, warm] = [await db.query(sql), await db.query(sql)]
+      expect(warm.report.hits).to.equal(1)
+      expect(warm.toRows()).to.deep.equal(cold.toRows())
+      expect(warm.schema).to.deep.equal(cold.schema)
+      expect(warm.column('ts')).to.deep.equal(cold.column('ts'))
+    })
+
+    it('refuses two columns of one name, and names that are its own', async () => {
+      expect(await rejection(db.query('SELECT 1 AS a, 2 AS a'))).to.include({ code: 'ERR_INVALID_ARGUMENT', argument: 'sql' })
+      expect(await rejection(db.query('SELECT 1 AS "#row"'))).to.include({ code: 'ERR_INVALID_ARGUMENT' })
+      expect(await rejection(db.query('  '))).to.include({ code: 'ERR_INVALID_ARGUMENT', argument: 'sql' })
+    })
+
+    it('takes a damaged file for a miss, and says so', async () => {
+      await addRows(100)
+      const cold = await db.query(SQL)
+      const [part] = filesBelow(folder(), '.parquet')
+      const bytes = readFileSync(join(folder(), part!))
+      bytes[200]! ^= 255
+      writeFileSync(join(folder(), part!), bytes)
+      const reopened = await open()
+      const again = await reopened.query(SQL)
+      expect(again.toRows()).to.deep.equal(cold.toRows())
+      expect(again.report.warnings.map(({ code }) => code)).to.deep.equal(['CACHE_CORRUPT'])
+      expect((await reopened.query(SQL)).report.hits).to.equal(100)
+      await reopened.close()
+    })
+  })
+
+  describe('queryIncremental', () => {
+    it('fetches everything once, then what is new', async () => {
+      await addRows(1000)
+      const first = await db.queryIncremental(SQL, { orderColumn: 'at', keyColumn: 'id' })
+      await addRows(10, 1000)
+      const second = await db.queryIncremental(SQL, { orderColumn: 'at', keyColumn: 'id' })
+      expect([first.length, second.length, second.report.hits, second.report.fetched]).to.deep.equal([1000, 1010, 1000, 10])
+      expect(second.toRows()).to.deep.equal((await db.query(SQL, { cache: false })).toRows())
+      expect((await db.cacheStats()).perQuery[0]).to.include({ rows: 1010, watermark: '2024-01-01 00:16:50' })
+    })
+
+    it('writes nothing when nothing is new', async () => {
+      await addRows(10)
+      await db.queryIncremental(SQL, { orderColumn: 'at' })
+      const files = filesBelow(folder())
+      const table = await db.queryIncremental(SQL, { orderColumn: 'at' })
+      expect([table.length, table.report.bytesWritten]).to.deep.equal([10, 0])
+      expect(filesBelow(folder())).to.deep.equal(files)
+    })
+
+    it('loses no row that comes late with a lower key at the very watermark', async () => {
+      await client.query("INSERT INTO ev (id, at) VALUES (5, '2024-01-01'), (9, '2024-01-01')")
+      await db.queryIncremental(SQL, { orderColumn: 'at', keyColumn: 'id' })
+      await client.query("INSERT INTO ev (id, at) VALUES (7, '2024-01-01'), (11, '2024-01-01')")
+      const table = await db.queryIncremental<{ id: number }>(SQL, { orderColumn: 'at', keyColumn: 'id' })
+      expect(table.toRows().map(({ id }) => id)).to.deep.equal([5, 7, 9, 11])
+    })
+
+    it('notices a source that ends below the watermark', async () => {
+      await addRows(10)
+      await db.queryIncremental(SQL, { orderColumn: 'at' })
+      await client.query('TRUNCATE ev')
+      for (const rows of [0, 3]) {
+        if (rows > 0) await addRows(rows)
+        const table = await db.queryIncremental(SQL, { orderColumn: 'at' })
+        expect([table.length, table.report.warnings.map(({ code }) => code)]).to.deep.equal([rows, rows === 0 ? ['SOURCE_BELOW_WATERMARK'] : []])
+      }
+    })
+
+    it('reads everything anew when the columns changed', async () => {
+      await addRows(5)
+      await db.queryIncremental(SQL, { orderColumn: 'at' })
+      await client.query('ALTER TABLE ev ADD extra int DEFAULT 7; ALTER TABLE ev ALTER n TYPE bigint')
+      const table = await db.queryIncremental<{ extra: number }>(SQL, { orderColumn: 'at' })
+      expect(table.report.warnings.map(({ code }) => code)).to.deep.equal(['QUERY_COLUMNS_CHANGED'])
+      expect(table.toRows().map(({ extra }) => extra)).to.deep.equal([7, 7, 7, 7, 7])
+      expect((await db.queryIncremental(SQL, { orderColumn: 'at' })).schema).to.deep.equal(table.schema)
+    })
+
+    it('refuses NULLs in the order column, or reads them anew each time', async () => {
+      await addRows(3)
+      await client.query("INSERT INTO ev (name) VALUES ('none')")
+      expect(await rejection(db.queryIncremental(SQL, { orderColumn: 'at' }))).to.include({ code: 'ERR_INVALID_ARGUMENT', argument: 'orderColumn' })
+      for (let run = 0; run < 2; run++) {
+        const table = await db.queryIncremental<{ name: string }>(SQL, { orderColumn: 'at', nullOrder: 'refetch' })
+        expect(table.toRows().map(({ name }) => name)).to.deep.equal(['n1', 'n2', 'n3', 'none'])
+      }
+    })
+
+    for (const [type, literal, next] of [['int8', '9007199254740993', '9007199254740994'], ['numeric(20,6)', '1.5', '2.25'], ['numeric', '1.50', '12.5'], ['float8', '0.1', '0.30000000000000004'],
+      ['date', "'2024-01-01'", "'2024-02-01'"], ['timestamptz', "'2024-01-01 00:00:00.000001+02'", "'2024-01-01 00:00:00.000002+02'"], ['uuid', "'0192d0c8-0000-7000-8000-000000000001'", "'0192d0c8-0000-7000-8000-000000000002'"],
+      ['text', "'it''s'", "'it''s2'"], ['time', "'01:02:03'", "'01:02:04'"]] as const) {
+      it(`takes ${type} for an order column`, async () => {
+        await client.query(`CREATE TABLE o (v ${type}, w int); INSERT INTO o VALUES (${literal}, 1)`)
+        const options = { orderColumn: 'v' }
+        await db.queryIncremental('SELECT * FROM o', options)
+        await client.query(`INSERT INTO o VALUES (${literal}, 2), (${next}, 3)`)
+        const table = await db.queryIncremental<{ w: number }>('SELECT * FROM o ORDER BY v, w', options)
+        expect(table.toRows().map(({ w }) => w)).to.deep.equal([1, 2, 3])
+        await client.query(`INSERT INTO o VALUES (${next}, 4)`)
+        const last = await db.queryIncremental<{ w: number }>('SELECT * FROM o ORDER BY v, w', options)
+        expect(last.toRows().map(({ w }) => w)).to.deep.equal([1, 2, 3, 4])
+        expect(last.report.hits).to.equal(2)
+      })
+    }
+
+    it('refuses order columns without an end or without an order', async () => {
+      await client.query("CREATE TABLE o (t timestamp, j jsonb, c char(3)); INSERT INTO o VALUES ('infinity', '1', 'a')")
+      for (const orderColumn of ['t', 'j', 'c']) expect(await rejection(db.queryIncremental('SELECT * FROM o', { orderColumn }))).to.include({ code: 'ERR_INVALID_ARGUMENT', argument: 'orderColumn' })
+      await addRows(1)
+      await db.queryIncremental('SELECT * FROM ev', { orderColumn: 'at' })
+      expect(await rejection(db.queryIncremental('SELECT * FROM ev', { orderColumn: 'at', overlap: '-5 minutes' }))).to.include({ code: 'ERR_INVALID_ARGUMENT', argument: 'overlap' })
+    })
+
+    it('refuses a view that hides what it refuses, and functions that the catalogue calls volatile', async () => {
+      await client.query('CREATE VIEW v AS SELECT id, at FROM ev; CREATE VIEW w AS SELECT id, at FROM v LIMIT 3; CREATE VIEW x AS SELECT * FROM w; CREATE FUNCTION f(int) RETURNS int LANGUAGE sql VOLATILE AS $$ SELECT $1 $$')
+      await addRows(1)
+      expect((await db.queryIncremental('SELECT * FROM v', { orderColumn: 'at' })).length).to.equal(1)
+      for (const sql of ['SELECT * FROM x', 'SELECT f(id), at FROM ev', 'SELECT id, sum(id), at FROM ev', 'SELECT id, random(), at FROM ev']) {
+        expect(await rejection(db.queryIncremental(sql, { orderColumn: 'at' }))).to.include({ code: 'ERR_UNSUPPORTED_QUERY' })
+      }
+    })
+
+    it('takes parameters, comments and quoted names', async () => {
+      await client.query('CREATE TABLE "Öl" ("Wann, wo" int, "x""y" text); INSERT INTO "Öl" VALUES (1, \'a\'), (2, \'b\')')
+      const ask = () => db.queryIncremental<{ 'x"y': string }>('SELECT * FROM "Öl" WHERE "Wann, wo" > $1 -- the end', { params: [0], orderColumn: 'Wann, wo', keyColumn: 'x"y' })
+      expect((await ask()).length).to.equal(2)
+      await client.query('INSERT INTO "Öl" VALUES (3, \'c\')')
+      const table = await ask()
+      expect([table.toRows().map(row => row['x"y']), table.report.fetched]).to.deep.equal([['a', 'b', 'c'], 1])
+    })
+
+    it('lets a part of the cache that was invalidated or cleared be read anew', async () => {
+      await addRows(10)
+      await db.queryIncremental(SQL, { orderColumn: 'at' })
+      const cache = new Cache(new CacheStore({ dir: folder() }))
+      const [info] = (await db.cacheStats()).perQuery
+      await cache.invalidate({ table: info!.table, idColumn: '#row', ids: [3] })
+      expect((await db.queryIncremental(SQL, { orderColumn: 'at' })).report).to.include({ hits: 0, fetched: 10 })
+      expect((await db.queryIncremental(SQL, { orderColumn: 'at' })).report.hits).to.equal(9)
+      expect((await cache.verify()).ok).to.equal(true)
+      await cache.clear()
+      expect((await db.cacheStats()).perQuery).to.have.length(0)
+      await cache.close()
+    })
+
+    it('shows no duplicates when processes run at once', async () => {
+      await addRows(2000)
+      const run = (): Promise<number> => new Promise((resolve, reject) => {
+        const child = fork(join(import.meta.dirname, '../support/incremental-process.ts'), [server.url, folder()], { execArgv: ['--import=tsx'] })
+        child.on('message', message => resolve(message as number))
+        child.on('error', reject)
+        child.on('exit', code => code === 0 || reject(new Error(`exit ${code}`)))
+      })
+      for (let round = 0; round < 2; round++) {
+        const counts = await Promise.all([run(), run(), run()])
+        expect(counts).to.deep.equal([2000 + round * 50, 2000 + round * 50, 2000 + round * 50])
+        await addRows(50, 2000 + round * 50)
+      }
+      const table = await db.queryIncremental<{ id: number }>(SQL, { orderColumn: 'at' })
+      expect(table.toRows()).to.deep.equal((await db.query(SQL, { cache: false })).toRows())
+    })
+  })
+
+  describe('streamIncremental', () => {
+    it('delivers cached batches first, then the new ones, and stops when it is left', async () => {
+      await client.query("INSERT INTO ev (name, at, n) SELECT 'x', timestamp '2024-01-01' + i * interval '1 second', i FROM generate_series(1, 150000) i")
+      await db.queryIncremental(SQL, { orderColumn: 'at' })
+      await addRows(10, 150_000)
+      const sizes: number[] = []
+      const stream = db.streamIncremental(SQL, { orderColumn: 'at' })
+      for await (const batch of stream) sizes.push(batch.length)
+      expect(sizes).to.deep.equal([65_536, 65_536, 18_927, 11])
+      for await (const batch of db.streamIncremental(SQL, { orderColumn: 'at' })) if (batch.length > 0) break
+      const controller = new AbortController()
+      const error = await rejection((async () => {
+        for await (const _ of db.streamIncremental(SQL, { orderColumn: 'at', refresh: 'full', signal: controller.signal })) controller.abort()
+      })())
+      expect(error.name).to.equal('AbortError')
+      const { rows } = await client.query("SELECT count(*)::int AS n FROM pg_stat_activity WHERE state LIKE 'idle in transaction%' AND datname = current_database()")
+      expect(rows).to.deep.equal([{ n: 0 }])
+    })
+  })
+
+  describe('the rest', () => {
+    it('executes without caching, counts, clears by text, keeps no text where told to', async () => {
+      expect(await db.execute('INSERT INTO ev (name) SELECT $1 FROM generate_series(1, 3)', ['João'])).to.equal(3)
+      await db.query('SELECT name FROM ev')
+      await db.query('SELECT n FROM ev')
+      expect(await db.clearCache('name')).to.equal(1)
+      expect((await db.cacheStats()).perQuery.map(({ sql }) => sql)).to.deep.equal(['SELECT n FROM ev'])
+      expect(await db.clearCache()).to.equal(1)
+      const secretive = await open({ storeQueryText: false, namespace: 'other' })
+      await secretive.query("SELECT 'hushhush' AS x, $1::text AS p", { params: ['whisper'] })
+      expect((await secretive.query("SELECT 'hushhush' AS x, $1::text AS p", { params: ['whisper'] })).report.hits).to.equal(1)
+      const { perQuery: [info] } = await secretive.cacheStats()
+      expect([info!.sql, info!.params]).to.deep.equal([null, null])
+      const manifests = filesBelow(folder(), '.json').map(name => readFileSync(join(folder(), name), 'utf8')).join('')
+      expect(manifests).to.not.match(/hushhush|whisper/)
+      await secretive.close()
+    })
+
+    it('tells users, databases and search paths apart', async () => {
+      await client.query('CREATE SCHEMA a; CREATE SCHEMA b; CREATE TABLE a.t AS SELECT 1 AS x; CREATE TABLE b.t AS SELECT 2 AS x')
+      for (const [schema, x] of [['a', 1], ['b', 2]] as const) {
+        const url = new URL(server.url)
+        url.searchParams.set('options', `-c search_path=${schema}`)
+        const other = await open({ connectionString: url.href })
+        expect((await other.query('SELECT x FROM t')).toRows()).to.deep.equal([{ x }])
+        expect((await other.queryIncremental('SELECT x FROM t', { orderColumn: 'x' })).toRows()).to.deep.equal([{ x }])
+        await other.close()
+      }
+    })
+
+    it('refuses options that do not go together, and leaves a pool that was passed in open', async () => {
+      const pool = new pg.Pool({ connectionString: server.url })
+      expect(await rejection(openDatabase({ pool: pool as never, connectionString: server.url }))).to.include({ code: 'ERR_INVALID_ARGUMENT' })
+      const own = await openDatabase({ pool: pool as never, cacheDir: folder() })
+      await own.query('SELECT 1 AS x')
+      await own.close()
+      expect((await pool.query('SELECT 1 AS x')).rows).to.deep.equal([{ x: 1 }])
+      const viaSource = await openDatabase({ source: postgresSource({ pool }), cacheDir: folder() })
+      expect((await viaSource.query('SELECT 1 AS x')).report.hits).to.equal(1)
+      await viaSource.close()
+      await pool.end()
+      expect(readdirSync(folder()).length).to.equal(1)
+      for (const options of [{ orderColumn: '' }, { orderColumn: 'at', overlap: -1 }, { orderColumn: 'at', nullOrder: 'x' }, { orderColumn: 'at', refresh: true }, { orderColumn: 'nope' }, { orderColumn: 'at', keyColumn: 'nope' }, { orderColumn: 'at', overlap: 'a while' }, { orderColumn: 'id', overlap: '5 minutes' }]) {
+        await addRows(1)
+        const first = await rejection(db.queryIncremental(SQL, options as never).then(() => db.queryIncremental(SQL, options as never)))
+        expect(first).to.have.property('code').that.is.oneOf(['ERR_INVALID_ARGUMENT', 'ERR_UNSUPPORTED_QUERY', 'ERR_SOURCE'])
+      }
+    })
+  })
+})
