@@ -24,7 +24,6 @@ function displayWidth(text: string): number {
 
 function fit(text: string): string {
   // control characters would break the frame
-  // eslint-disable-next-line no-control-regex
   const flat = text.replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, char => JSON.stringify(char).slice(1, -1))
   if (displayWidth(flat) <= MAX_CELL) return flat
   let cut = ''

@@ -55,7 +55,7 @@ export function fromColumns(columns: Readonly<Record<string, ArrayLike<unknown>>
  */
 export function fromRows(rows: readonly Row[], options: FromOptions = {}): RowBatch {
   const names = new Set<string>()
-  rows.forEach((row, i) => {
+  rows.forEach((row: unknown, i) => {
     if (typeof row !== 'object' || row === null) throw new InvalidArgumentError({ argument: `rows[${i}]`, expected: 'an object', found: String(row) })
     for (const name of Object.keys(row)) names.add(name)
   })
