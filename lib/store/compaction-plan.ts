@@ -1,4 +1,5 @@
 import type { Manifest, PartEntry } from './catalog.js'
+import { fitsTable } from './change.js'
 import { rangesOverlap } from './manifest.js'
 
 /** More small segments than this are folded after a commit. */
@@ -35,7 +36,11 @@ export function planCompaction(manifest: Manifest, partBytes: number, all = fals
     taken.add(part)
     bytes += part.bytes
   }
-  const closed = closeOver(parts, taken)
+  const outdated = (part: PartEntry): boolean => part.columns.some(field => {
+    const column = manifest.columns.find(({ name }) => name === field.name)
+    return column !== undefined && !fitsTable(field, column)
+  })
+  const closed = closeOver(parts, taken, outdated)
   // parts side by side that would only come out as as many parts are fine as they are
   const total = closed.reduce((sum, part) => sum + part.bytes, 0)
   const overlap = closed.some((part, i) => closed.some((other, j) => i < j && rangesOverlap(part, other)))
@@ -44,13 +49,14 @@ export function planCompaction(manifest: Manifest, partBytes: number, all = fals
 
 /**
  * The output counts as new as its newest input, so a part between two inputs that overlaps the older one would wrongly lose
- * against it: such parts join.
+ * against it: such parts join. So do older parts below one with values of a type that no longer counts: those vanish, and what is
+ * older must not come back.
  */
-function closeOver(parts: readonly PartEntry[], taken: Set<PartEntry>): PartEntry[] {
+function closeOver(parts: readonly PartEntry[], taken: Set<PartEntry>, outdated: (part: PartEntry) => boolean): PartEntry[] {
   for (let grew = true; grew;) {
     const newest = Math.max(...[...taken].map(part => part.seq))
     const joining = parts.filter(part => !taken.has(part) && part.seq < newest &&
-      [...taken].some(other => other.seq < part.seq && rangesOverlap(other, part)))
+      [...taken].some(other => (other.seq < part.seq || outdated(other)) && rangesOverlap(other, part)))
     grew = joining.length > 0
     joining.forEach(part => taken.add(part))
   }

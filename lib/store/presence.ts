@@ -11,6 +11,8 @@ export interface Candidate<P> {
   index: IdIndex
   isPresent?: ((row: number) => boolean) | undefined
   hidden?: readonly HiddenIds[] | undefined
+  /** Its values are of a type that no longer counts: its ids are missing, and older values do not come back for them. */
+  outdated?: boolean
 }
 
 /** Ids that are hidden: listed, or all of a range, both ends included. */
@@ -24,7 +26,7 @@ export interface Answer<P> {
   at: number | Uint32Array
 }
 
-/** Who answers which position of a window: index into the candidates (or -1), and the row there. */
+/** Who answers which position of a window: index into the candidates, and the row there; -1 is nobody, -2 an outdated one. */
 export interface Owners {
   /** Set when one candidate answers the whole window with consecutive rows. */
   whole?: { candidate: number, firstRow: number }
@@ -41,7 +43,7 @@ export interface Owners {
  */
 export function assignOwners<P>(candidates: readonly Candidate<P>[], ids: IdArray): Owners {
   const first = candidates[0]
-  if (first && !first.isPresent && !first.hidden) {
+  if (first && !first.isPresent && !first.hidden && first.outdated !== true) {
     const found = locate(first.index, ids)
     if (found.count === ids.length && found.firstRow !== undefined) {
       return { whole: { candidate: 0, firstRow: found.firstRow }, owner: new Int16Array(0), row: new Uint32Array(0), missing: 0 }
@@ -51,13 +53,17 @@ export function assignOwners<P>(candidates: readonly Candidate<P>[], ids: IdArra
   const row = new Uint32Array(ids.length)
   let missing = ids.length
   for (let c = 0; c < candidates.length && missing > 0; c++) {
-    const { index, isPresent, hidden } = candidates[c]!
+    const { index, isPresent, hidden, outdated } = candidates[c]!
     const found = locate(index, ids)
     const hiddenAt = hidden && hiddenPositions(hidden, ids)
     for (let i = 0; i < found.count; i++) {
       const position = positionOf(found, i)
       const partRow = found.rows ? found.rows[i]! : found.firstRow! + i
       if (owner[position] !== -1 || hiddenAt?.[position] === 1 || isPresent?.(partRow) === false) continue
+      if (outdated === true) {
+        owner[position] = -2
+        continue
+      }
       owner[position] = c
       row[position] = partRow
       missing--

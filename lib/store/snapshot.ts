@@ -1,11 +1,11 @@
 import type { Piece } from '../batch/combine.js'
-import { widenTypes, type ColumnType, type Field } from '../batch/column-type.js'
+import type { ColumnType, Field } from '../batch/column-type.js'
 import type { IdArray } from '../batch/ids.js'
 import { idAt } from '../batch/ids.js'
 import { CacheCorruptionError, messageOf } from '../errors.js'
 import type { BlobStore } from './blob-store.js'
 import type { Manifest, PartEntry, Tombstone } from './catalog.js'
-import { isDotted } from './change.js'
+import { fitsTable } from './change.js'
 import type { IdIndex } from './id-index.js'
 import { readIdList } from './id-list.js'
 import { rangesOverlap } from './manifest.js'
@@ -137,28 +137,28 @@ export class Snapshot {
     const groups = new Map<string, { columns: string[], candidates: Candidate<PartEntry>[] }>()
     for (const name of columns) {
       const holding = parts.flatMap(part => {
-        const column = part.columns.find(field => field.name === name && this.#fits(field))
+        const column = part.columns.find(field => field.name === name)
         const tombstones = column ? this.manifest.tombstones.filter(tombstone => hides(tombstone, part, name)) : []
         const excluded = this.#excluded.filter(other => other.part.seq > part.seq && rangesOverlap(other.part, part) && holds(other.part, name))
         return column && !tombstones.some(tombstone => tombstone.ids === null && !tombstone.range)
-          ? [{ part, tombstones, excluded, partial: column.partial === true }] : []
+          ? [{ part, tombstones, excluded, partial: column.partial === true, outdated: !this.#fits(column) }] : []
       })
-      const key = holding.map(({ part, tombstones, excluded, partial }) =>
-        `${part.name} ${tombstones.map(({ seq }) => seq).join('+')} ${excluded.map(other => other.part.name).join('+')} ${partial ? name : ''}`).join('|')
+      const key = holding.map(({ part, tombstones, excluded, partial, outdated }) =>
+        `${part.name} ${tombstones.map(({ seq }) => seq).join('+')} ${excluded.map(other => other.part.name).join('+')} ${partial ? name : ''} ${outdated ? '-' : ''}`).join('|')
       const known = groups.get(key)
       if (known) {
         known.columns.push(name)
         continue
       }
       const candidates: Candidate<PartEntry>[] = []
-      for (const { part, tombstones, excluded, partial } of holding) {
+      for (const { part, tombstones, excluded, partial, outdated } of holding) {
         const tail = await this.tail(part)
         const bits = partial ? tail.presence.get(name) : undefined
         const hidden: (HiddenIds | undefined)[] = [...excluded.map(({ ids }) => ids),
           ...await Promise.all(tombstones.map(tombstone => this.#hiddenBy(tombstone)))]
         // an unreadable list of invalid ids hides the whole part: better fetched again than wrong
         if (hidden.includes(undefined)) continue
-        candidates.push({ part, index: tail.index,
+        candidates.push({ part, index: tail.index, outdated,
           ...(bits ? { isPresent: row => isPresent(bits, row) } : {}),
           ...(hidden.length > 0 ? { hidden: hidden as HiddenIds[] } : {}) })
       }
@@ -170,7 +170,7 @@ export class Snapshot {
   /** Whether a part's column can be read as the table's type of it. */
   #fits(field: Field): boolean {
     const column = this.#columns.get(field.name)
-    return column !== undefined && widenTypes(field, column, isDotted(field.name))?.type === column.type
+    return column !== undefined && fitsTable(field, column)
   }
 
   /** The ids of a tombstone that is not about all of them; undefined when its list is damaged. */
@@ -215,7 +215,7 @@ function missingIn(owners: readonly Owners[], length: number): Uint8Array | unde
   const marks = new Uint8Array(length)
   for (const { owner, missing } of owners) {
     if (missing === 0) continue
-    for (let i = 0; i < length; i++) if (owner[i] === -1) marks[i] = 1
+    for (let i = 0; i < length; i++) if (owner[i]! < 0) marks[i] = 1
   }
   return marks
 }

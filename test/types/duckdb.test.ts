@@ -42,7 +42,7 @@ describe('DuckDB as the judge of the cache\'s files', function () {
   })
 
   async function query(sql: string): Promise<Record<string, unknown>[]> {
-    return (await duckdb.runAndReadAll(sql)).getRowObjectsJS() as Record<string, unknown>[]
+    return (await duckdb.runAndReadAll(sql)).getRowObjectsJS()
   }
 
   async function typesIn(file: string): Promise<Map<string, string>> {

@@ -88,6 +88,20 @@ describe('types of fetcher rows', () => {
       same(asked, [2])
     }))
 
+    it('never lets an older value come back, not even when its type counts again and parts are folded', () => withCache(async cache => {
+      const many = Array.from({ length: 5000 }, (_, id) => ({ id, n: `old ${id} ${'x'.repeat(50)}` }))
+      await ask(cache, { ids: many.map(row => row.id), columns: ['n'], fetcher: () => many })
+      await ask(cache, { ids: [2], columns: ['n'], refresh: true, fetcher: () => [{ id: 2, n: 5 }] })
+      for (let id = 6000; id < 6012; id++) await ask(cache, { ids: [id], columns: ['n'], refresh: id === 6000, fetcher: () => [{ id, n: 'text again' }] })
+      const store = cache.cache.store.table('public.t')
+      await store.settled()
+      expect((await store.manifest()).parts.length).to.be.lessThan(12)
+      const asked: unknown[] = []
+      const table = await ask(cache, { ids: [1, 2, 3], columns: ['n'], fetcher: ids => { asked.push(...ids); return [{ id: 2, n: 'new' }] } })
+      same(asked, [2])
+      same(table.column('n'), [many[1]!.n, 'new', many[3]!.n])
+    }))
+
     it('refresh does not mix types of one run either', () => withCache(async cache => {
       await ask(cache, { ids: [1], columns: ['n'], fetcher: () => [{ id: 1, n: 1 }] })
       const error = await errorOf(ask(cache, { ids: [1, 2], columns: ['n'], batchSize: 1, refresh: true, fetcher: ([id]) => [{ id, n: id === 1 ? 1 : 'two' }] }))

@@ -105,7 +105,7 @@ const someIds = fc.uniqueArray(position, { minLength: 1, maxLength: IDS.length }
 
 function rowOf(kinds: readonly string[]): fc.Arbitrary<SourceRow> {
   const values = kinds.map(kind => fc.oneof({ weight: 5, arbitrary: KINDS[kind]!.value }, fc.constant(NULL)))
-  return fc.record({ plain: fc.tuple(...values) as fc.Arbitrary<Sample[]>, doc: fc.oneof({ weight: 6, arbitrary: document }, fc.constant(null)) })
+  return fc.record({ plain: fc.tuple<Sample[]>(...values), doc: fc.oneof({ weight: 6, arbitrary: document }, fc.constant(null)) })
 }
 
 const scenario: fc.Arbitrary<Scenario> = fc.array(fc.constantFrom(...KIND_NAMES), { minLength: 1, maxLength: 4 }).chain(kinds => {
@@ -266,7 +266,7 @@ class Twin {
     for (const [id, cells] of this.#cached) {
       if (cells.size === 0) continue
       const columns = [...cells.keys()]
-      requests.push({ ids: [IDS[id]!], columns, rows: [Object.fromEntries([['id', IDS[id]], ...cells]) as Row] })
+      requests.push({ ids: [IDS[id]!], columns, rows: [Object.fromEntries<unknown>([['id', IDS[id]], ...cells])] })
     }
     return requests
   }
