@@ -24,7 +24,8 @@ export function packBits(keys: readonly number[], offset = 0): Uint8Array {
 
 /** The same bytes at an address that 32-bit words can start at. */
 function words(bytes: Uint8Array, count: number): Uint32Array {
-  const aligned = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice()
+  // not slice(): a Buffer's shares the memory
+  const aligned = bytes.byteOffset % 4 === 0 ? bytes : new Uint8Array(bytes)
   return new Uint32Array(aligned.buffer, aligned.byteOffset, count)
 }
 

@@ -1,7 +1,7 @@
 import { bitsToSet, hasBit } from '../bitmap.js'
 import type { Intersection, LazyIntersection, LazyOptions, Partition } from '../backend.js'
 import type { Datatype, StoredKey } from '../key-types.js'
-import { quoteText } from '../sql-quote.js'
+import { quoteText } from '../../sql/quote.js'
 import { arrayFromHex, bitsFromHex, textArrayParameter, type EightByteType } from './postgresql-binary.js'
 import { IS_LIVE, type PostgresqlStore } from './postgresql-store.js'
 

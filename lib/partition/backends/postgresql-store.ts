@@ -2,7 +2,7 @@ import { InvalidArgumentError } from '../../errors.js'
 import type { PgPool } from '../../source/postgres-session.js'
 import { PartitionBackendError, type EntryChange, type EntryInfo, type EntryState, type EntryStatus, type Partition } from '../backend.js'
 import type { Datatype } from '../key-types.js'
-import { quoteName, quoteText } from '../sql-quote.js'
+import { quoteIdentifier, quoteText } from '../../sql/quote.js'
 import { textArrayParameter } from './postgresql-binary.js'
 
 /** A row as text, by column. */
@@ -91,7 +91,7 @@ function prefixOf(tablePrefix: string): string {
 export async function postgresqlStore(type: string, { pool, tablePrefix = DEFAULT_PREFIX, schema, ownsPool = false }: PostgresqlOptions, columns: SetColumns): Promise<PostgresqlStore> {
   if (typeof (pool as Partial<QueryPool> | undefined)?.query !== 'function') throw new InvalidArgumentError({ argument: 'pool', expected: 'a pg.Pool', found: typeof pool })
   const names = { entries: `${prefixOf(tablePrefix)}${columns.family}_entries`, keys: `${prefixOf(tablePrefix)}${columns.family}_partition_keys` }
-  const [bareEntries, bareKeys] = [quoteName(names.entries, 'tablePrefix'), quoteName(names.keys, 'tablePrefix')]
+  const [bareEntries, bareKeys] = [quoteIdentifier(names.entries), quoteIdentifier(names.keys)]
 
   async function run(action: string, text: string, values?: readonly unknown[]): Promise<Row[]> {
     try {
@@ -104,7 +104,7 @@ export async function postgresqlStore(type: string, { pool, tablePrefix = DEFAUL
 
   const [where] = schema === undefined ? await run('find the current schema', 'SELECT pg_catalog.current_schema() AS schema') : [{ schema }]
   if (where?.['schema'] == null) throw new InvalidArgumentError({ argument: 'schema', expected: 'a schema, as the connection has none of its own' })
-  const inSchema = `${quoteName(where['schema'], 'schema')}.`
+  const inSchema = `${quoteIdentifier(where['schema'])}.`
   const [entries, keys] = [inSchema + bareEntries, inSchema + bareKeys]
   const [found] = await run('look for its tables', 'SELECT pg_catalog.to_regclass($1) AS entries', [entries])
   // one simple query is one transaction; the lock lets many processes start at once

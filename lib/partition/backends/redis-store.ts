@@ -1,0 +1,177 @@
+import { InvalidArgumentError } from '../../errors.js'
+import { PartitionBackendError, type EntryChange, type EntryInfo, type EntryState, type EntryStatus, type Partition } from '../backend.js'
+import { DATATYPES, type Datatype } from '../key-types.js'
+import type { RedisCommands, Reply } from './redis-client.js'
+
+/**
+ * Keys: `{prefix:kind:partition key}:v:hash` is the value, a set or a string of bits, `…:i:hash` what is known of it beside. The
+ * hash tag puts a partition key's entries on one node of a cluster, where they can be intersected. Either may be evicted: a lost
+ * value is a miss (each carries a sign of its own that an absent key cannot show), lost information counts as unknown.
+ */
+
+/** How one kind of value is told apart. */
+export interface RedisValues {
+  readonly type: string
+  readonly kind: string
+  /** One state per key. Values of other types and of other datatypes are 'none'. */
+  states(partition: Partition, keys: readonly string[]): Promise<EntryState[]>
+}
+
+/** A value ready to be put in place by the script that also writes the information. */
+export type RedisValue = { readonly mode: 'move', readonly from: string, readonly size: number } | { readonly mode: 'string', readonly bytes: Buffer }
+
+/** Registry and entries; the backends add values. */
+export interface RedisStore {
+  valueKey(partition: Partition, hash: string): string
+  /** A key for passing use on the node of the partition's entries. */
+  passingKey(partition: Partition): string
+  register(name: string, datatype: Datatype): Promise<Datatype>
+  partitions(): Promise<Partition[]>
+  datatypeOf(name: string): Promise<Datatype | undefined>
+  write(partition: Partition, hash: string, change: EntryChange, value: RedisValue | undefined): Promise<void>
+  info(partition: Partition, hash: string): Promise<EntryInfo | undefined>
+  states(partition: Partition, hashes: readonly string[]): Promise<EntryState[]>
+  list(partition: Partition): AsyncGenerator<readonly EntryInfo[]>
+  remove(partition: Partition, hashes: readonly string[]): Promise<void>
+  forget(partition: Partition): Promise<void>
+  bytes(partition: Partition, hash: string): Promise<number | undefined>
+  close(): Promise<void>
+}
+
+const FIELDS = ['query', 'status', 'tables', 'stored', 'expires'] as const
+const SCAN_COUNT = '1000'
+const KEYS_PER_COMMAND = 500
+
+// The information goes first: the one step that can fail, on a key of another type, must leave the value as it was.
+const WRITE = `
+local value, info, from = KEYS[1], KEYS[2], KEYS[3]
+local mode, given, expires = ARGV[1], ARGV[2], ARGV[3]
+if mode == 'move' and redis.call('SCARD', from) ~= tonumber(given) then
+  redis.call('DEL', from)
+  return redis.error_reply('TRYAGAIN the set was evicted while it was written')
+end
+if mode ~= 'none' then redis.call('HDEL', info, 'expires') end
+if #ARGV > 3 then redis.call('HSET', info, unpack(ARGV, 4)) end
+if mode == 'none' then return 1 end
+if mode == 'move' then
+  redis.call('RENAME', from, value)
+  redis.call('PERSIST', value)
+else
+  redis.call('SET', value, given)
+end
+if expires == '' then
+  redis.call('PERSIST', info)
+else
+  redis.call('HSET', info, 'expires', expires)
+  redis.call('PEXPIREAT', value, expires)
+  redis.call('PEXPIREAT', info, expires)
+end
+return 1`
+
+function literalGlob(text: string): string {
+  return text.replace(/[*?[\]\\^-]/g, '\\$&')
+}
+
+/** Registry and information in Redis, for values of one kind. */
+export function redisStore(redis: RedisCommands, values: RedisValues, { keyPrefix = 'partitioncache' }: { keyPrefix?: string | undefined }): RedisStore {
+  if (keyPrefix === '' || /[{}]/.test(keyPrefix)) throw new InvalidArgumentError({ argument: 'keyPrefix', expected: 'a text without braces', found: keyPrefix })
+  const registry = `{${keyPrefix}:${values.kind}}:partition_keys`
+  const tagOf = (name: string): string => `{${keyPrefix}:${values.kind}:${encodeURIComponent(name)}}:`
+  const valueKey = ({ name }: Partition, hash: string): string => `${tagOf(name)}v:${hash}`
+  const infoKey = ({ name }: Partition, hash: string): string => `${tagOf(name)}i:${hash}`
+  let passing = 0
+
+  function datatypeIn(reply: Reply): Datatype | undefined {
+    return DATATYPES.find(datatype => datatype === reply)
+  }
+  function infoOf(hash: string, state: EntryState, reply: Reply): EntryInfo | undefined {
+    const [query, status, tables, stored, expires] = (reply as readonly (string | null)[]).map(field => field ?? undefined)
+    if (state === 'none' && query === undefined && status === undefined && tables === undefined && stored === undefined) return undefined
+    return {
+      hash, state, query, tables: tables === undefined ? undefined : JSON.parse(tables) as string[],
+      // 'ok' spoke of a set that is gone
+      status: state === 'none' && status === 'ok' ? undefined : status as EntryStatus | undefined,
+      storedAt: stored === undefined ? undefined : Number(stored), expiresAt: expires === undefined ? undefined : Number(expires)
+    }
+  }
+  async function infos(partition: Partition, hashes: readonly string[]): Promise<EntryInfo[]> {
+    const [states, replies] = await Promise.all([
+      values.states(partition, hashes.map(hash => valueKey(partition, hash))),
+      Promise.all(hashes.map(async hash => {
+        const key = infoKey(partition, hash)
+        // a key of another type than ours tells nothing
+        return redis.send(key, ['HMGET', key, ...FIELDS]).catch((error: unknown) => {
+          if (error instanceof PartitionBackendError && /WRONGTYPE/.test(error.message)) return FIELDS.map(() => null)
+          throw error
+        })
+      }))])
+    return hashes.flatMap((hash, i) => infoOf(hash, states[i]!, replies[i]!) ?? [])
+  }
+  async function * scan({ name }: Partition): AsyncGenerator<string[]> {
+    const tag = tagOf(name)
+    const seen = new Set<string>()
+    for (const send of await redis.nodes()) {
+      let cursor = '0'
+      do {
+        const [next, keys] = await send(['SCAN', cursor, 'MATCH', `${literalGlob(tag)}[vi]:*`, 'COUNT', SCAN_COUNT]) as [string, string[]]
+        cursor = String(next)
+        const fresh = [...new Set(keys.map(key => String(key).slice(tag.length + 2)))].filter(hash => !seen.has(hash))
+        for (const hash of fresh) seen.add(hash)
+        if (fresh.length > 0) yield fresh
+      } while (cursor !== '0')
+    }
+  }
+  async function remove(partition: Partition, hashes: readonly string[]): Promise<void> {
+    for (let i = 0; i < hashes.length; i += KEYS_PER_COMMAND) {
+      const keys = hashes.slice(i, i + KEYS_PER_COMMAND).flatMap(hash => [valueKey(partition, hash), infoKey(partition, hash)])
+      await redis.send(keys[0]!, ['UNLINK', ...keys])
+    }
+  }
+
+  return {
+    valueKey,
+    passingKey: ({ name }) => `${tagOf(name)}t:${process.pid}:${Date.now()}:${Math.random()}:${++passing}`,
+    async register(name, datatype) {
+      const [, held] = await Promise.all([redis.send(registry, ['HSETNX', registry, name, datatype]), redis.send(registry, ['HGET', registry, name])])
+      return datatypeIn(held) ?? datatype
+    },
+    async partitions() {
+      const names = await redis.send(registry, ['HKEYS', registry]) as string[]
+      if (names.length === 0) return []
+      const held = await redis.send(registry, ['HMGET', registry, ...names]) as string[]
+      return names.flatMap((name, i) => {
+        const datatype = datatypeIn(held[i]!)
+        return datatype ? [{ name, datatype }] : []
+      })
+    },
+    datatypeOf: async name => datatypeIn(await redis.send(registry, ['HGET', registry, name])),
+    async write(partition, hash, { query, status, tables, storedAt, expiresAt }, value) {
+      const [key, info] = [valueKey(partition, hash), infoKey(partition, hash)]
+      const fields = Object.entries({ query, status, tables: tables && JSON.stringify(tables), stored: storedAt?.toString() })
+        .flatMap(([field, text]) => text === undefined ? [] : [field, text])
+      const given = value === undefined ? '' : value.mode === 'move' ? String(value.size) : value.bytes
+      const from = value?.mode === 'move' ? [value.from] : []
+      await redis.send(key, ['EVAL', WRITE, String(2 + from.length), key, info, ...from, value?.mode ?? 'none', given, expiresAt?.toString() ?? '', ...fields])
+    },
+    info: async (partition, hash) => (await infos(partition, [hash]))[0],
+    states: (partition, hashes) => values.states(partition, hashes.map(hash => valueKey(partition, hash))),
+    async * list(partition) {
+      for await (const hashes of scan(partition)) {
+        const page = await infos(partition, hashes)
+        if (page.length > 0) yield page
+      }
+    },
+    remove,
+    async forget(partition) {
+      for await (const hashes of scan(partition)) await remove(partition, hashes)
+      await redis.send(registry, ['HDEL', registry, partition.name])
+    },
+    async bytes(partition, hash) {
+      const key = valueKey(partition, hash)
+      const bytes = await redis.send(key, ['MEMORY', 'USAGE', key, 'SAMPLES', '0'])
+      return typeof bytes === 'number' ? bytes : undefined
+    },
+    close: () => redis.close(),
+  }
+}
+
