@@ -43,8 +43,9 @@ export function mergeWindow(window: Window, { idColumn, names, nullRows }: Merge
     const batches = fetched.map(({ batch, from, to }) => batch.slice(from, to).select([idColumn, ...names]))
     stored = concatBatches(schema, batches)
   }
-  const all = stored?.length === ids.length
-  if (all) return { fetched: stored, rows: stored, retyped }
+  // what is cached and what is delivered is in order of id; pieces are not, where a part turned out damaged and came late
+  const ordered = stored && byId(stored)
+  if (stored?.length === ids.length) return { fetched: ordered, rows: ordered, retyped }
 
   const filled = new Uint8Array(ids.length)
   const hits = window.hits ?? new Map<string, readonly Piece[]>()
@@ -54,7 +55,7 @@ export function mergeWindow(window: Window, { idColumn, names, nullRows }: Merge
   for (const { from, to, at } of fetched) mark(filled, at, to - from)
   if (nullRows) for (const missing of window.missing ?? []) markMissing(filled, ids, missing)
   const { kept, position } = compactPositions(filled)
-  if (kept === 0) return { fetched: stored, rows: undefined, retyped }
+  if (kept === 0) return { fetched: ordered, rows: undefined, retyped }
 
   const outIds = kept === ids.length ? ids : ids.filter((_: unknown, i: number) => filled[i] === 1) as IdArray
   const vectors: Vector[] = [{ form: 'fixed', type: 'int64', length: kept, values: outIds }]
@@ -74,7 +75,16 @@ export function mergeWindow(window: Window, { idColumn, names, nullRows }: Merge
     vectors.push(vector)
     schema.push({ name, ...run.types.get(name) ?? { type }, nullable: hasNulls(vector) })
   }
-  return { fetched: stored, rows: new RowBatch(schema, vectors), retyped }
+  return { fetched: ordered, rows: new RowBatch(schema, vectors), retyped }
+}
+
+/** A batch's rows, ids ascending. */
+function byId(batch: RowBatch): RowBatch {
+  const { ids } = batch
+  for (let i = 1; i < ids.length; i++) {
+    if (ids[i - 1]! > ids[i]!) return batch.gather(Uint32Array.from(ids.keys()).sort((a, b) => ids[a]! < ids[b]! ? -1 : 1))
+  }
+  return batch
 }
 
 /** Widen the run's types by a fetched batch's; false when they conflict, and the batch is to be left out. */

@@ -89,16 +89,13 @@ export class CacheStore {
     const tables: TableStore[] = []
     const unusable: UnusableFolder[] = []
     for (const folder of await this.settings.catalog.list()) {
-      const file = this.settings.blobs.pathOf(folder, '')
       try {
         const { manifest, damaged, newerFormat } = await this.settings.catalog.read({ folder })
         if (newerFormat) unusable.push({ folder, file: newerFormat.file, reason: `written by a newer millrace (format ${newerFormat.format})` })
-        else if (!manifest) damaged.forEach(({ file, reason }) => unusable.push({ folder, file, reason, damaged: true }))
-        else if (tableFolder(manifest.table, manifest.namespace, manifest.idColumn) !== folder) {
-          unusable.push({ folder, file, reason: `holds the cache of ${formatTableName(manifest.table)}, whose folder has another name` })
-        } else tables.push(this.#store({ folder, table: manifest.table, namespace: manifest.namespace, idColumn: manifest.idColumn }))
+        else if (!manifest) damaged.forEach(about => unusable.push({ folder, ...about, damaged: true }))
+        else tables.push(this.#store({ folder, table: manifest.table, namespace: manifest.namespace, idColumn: manifest.idColumn }))
       } catch (error) {
-        unusable.push({ folder, file, reason: messageOf(error) })
+        unusable.push({ folder, file: this.settings.blobs.pathOf(folder, ''), reason: messageOf(error) })
       }
     }
     return { tables: tables.sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0), unusable }

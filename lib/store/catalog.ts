@@ -130,6 +130,7 @@ export interface CatalogHealth {
 export interface Catalog {
   /** The folders of all tables. */
   list(): Promise<string[]>
+  /** A manifest of another table is a damaged one. */
   read(key: { folder: string }): Promise<CatalogState>
   /**
    * Write `manifest` as version `expected + 1` if the latest is still `expected`; false when it is not, or when that cannot be

@@ -44,25 +44,28 @@ export async function exportTable(store: TableStore, { file, columns }: { file: 
   try {
     const ids = await collectIds(idsOf(snapshot, manifest.parts))
     const groups: PlacedRowGroup[] = []
-    let offset = FILE_HEADER.length
+    let offset = 0
     let rows = 0
-    await writeFully(handle, FILE_HEADER)
+    const write = async (bytes: Uint8Array): Promise<void> => {
+      await writeFully(handle, bytes, offset)
+      offset += bytes.length
+    }
+    await write(FILE_HEADER)
     for (const window of ids.windows(WINDOW_ROWS)) {
       const { batch } = await readWindow(snapshot, window, fields)
       if (batch.length === 0) continue
       const { chunks, ...group } = encodeRowGroup(fields, batch.vectors, { codec: store.settings.codec })
-      for (const chunk of chunks) await writeFully(handle, chunk)
       groups.push({ ...group, offset })
-      offset += group.bytes
+      for (const chunk of chunks) await write(chunk)
       rows += batch.length
     }
     const footer = encodeFooter({ fields, rowGroups: groups })
-    await writeFully(handle, footer)
+    await write(footer)
     await handle.sync()
     await handle.close()
     await rename(temporary, target)
     await syncFolder(dirname(target))
-    return { file: target, rows, bytes: offset + footer.length }
+    return { file: target, rows, bytes: offset }
   } catch (error) {
     await handle.close().catch(() => undefined)
     await unlink(temporary).catch(() => undefined)

@@ -50,9 +50,17 @@ export class IdIndexBuilder {
     return this.#rows
   }
 
-  /** @param ids ascending, and above all ids added before */
+  /**
+   * @param ids ascending, and above all ids added before
+   * @throws {RangeError} they are not: a part that says so of unordered rows would answer with the wrong ones
+   */
   add(ids: IdArray): void {
     if (ids.length === 0) return
+    let last = this.#last
+    for (let i = 0; i < ids.length; i++) {
+      if (last !== undefined && ids[i]! <= last) throw new RangeError(`id ${ids[i]} after ${last}: a part's ids ascend`)
+      last = ids[i]!
+    }
     this.#first ??= idAt(ids, 0)
     let runs = 0
     if (ids instanceof Float64Array) {

@@ -129,6 +129,7 @@ class LocalBlobWriter implements BlobWriter {
   readonly #folder: string
   readonly #durability: Durability
   #open = true
+  #written = 0
   #name: string | undefined
 
   constructor(handle: FileHandle, temporary: string, folder: string, durability: Durability) {
@@ -139,7 +140,8 @@ class LocalBlobWriter implements BlobWriter {
   }
 
   async write(bytes: Uint8Array): Promise<void> {
-    await writeFully(this.#handle, bytes)
+    await writeFully(this.#handle, bytes, this.#written)
+    this.#written += bytes.length
   }
 
   async commit(name: string): Promise<void> {

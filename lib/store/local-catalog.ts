@@ -6,6 +6,7 @@ import { CacheCorruptionError, messageOf } from '../errors.js'
 import type { Catalog, CatalogHealth, CatalogState, Manifest } from './catalog.js'
 import type { Durability } from './local-blob-store.js'
 import { checkFolder, ensureFolder, errnoOf, openRegularFile, syncFolder, writeFully } from './local-files.js'
+import { formatTableName, tableFolder } from './table-name.js'
 import { parseManifest, serializeManifest, type ParsedManifest } from './manifest.js'
 
 /** Manifests kept beside the newest one. */
@@ -62,7 +63,7 @@ export function localCatalog({ dir, durability = 'commit' }: { dir: string, dura
     for (const version of versions) {
       const file = join(dir, folder, manifestName(version))
       try {
-        const parsed = await readManifest(file, version)
+        const parsed = await readManifest(folder, version)
         if ('newerFormat' in parsed) return { latest, manifest: undefined, damaged, newerFormat: { file, format: parsed.newerFormat } }
         return { latest, manifest: parsed.manifest, damaged }
       } catch (error) {
@@ -80,7 +81,7 @@ export function localCatalog({ dir, durability = 'commit' }: { dir: string, dura
     for (const version of versions) {
       const file = join(dir, folder, manifestName(version))
       try {
-        await readManifest(file, version)
+        await readManifest(folder, version)
       } catch (error) {
         const gone = error instanceof CacheCorruptionError && errnoOf(error.cause) === 'ENOENT'
         if (!gone) damaged.push({ file, reason: messageOf(error) })
@@ -93,7 +94,7 @@ export function localCatalog({ dir, durability = 'commit' }: { dir: string, dura
     const aside: string[] = []
     const [newest, ...old] = await versionsIn(join(dir, folder))
     if (newest === undefined) return []
-    await readManifest(join(dir, folder, manifestName(newest)), newest)
+    await readManifest(folder, newest)
     for (const version of old.reverse()) {
       const file = join(dir, folder, manifestName(version))
       if (damaged.some(other => other.file === file)) aside.push(await setAside(folder, version))
@@ -106,7 +107,7 @@ export function localCatalog({ dir, durability = 'commit' }: { dir: string, dura
     const aside: string[] = []
     for (const version of (await versionsIn(join(dir, folder))).reverse()) {
       // somebody may have begun anew meanwhile
-      const isReadable = await readManifest(join(dir, folder, manifestName(version)), version).then(() => true, () => false)
+      const isReadable = await readManifest(folder, version).then(() => true, () => false)
       if (!isReadable) aside.push(await setAside(folder, version))
     }
     return aside
@@ -118,6 +119,27 @@ export function localCatalog({ dir, durability = 'commit' }: { dir: string, dura
     return name
   }
 
+  /**
+   * @throws {CacheCorruptionError} damaged, of another table, no file, or gone (an ENOENT is the cause then)
+   */
+  async function readManifest(folder: string, version: number): Promise<ParsedManifest> {
+    const file = join(dir, folder, manifestName(version))
+    const { handle, stats } = await openRegularFile(file)
+    let bytes: Buffer
+    try {
+      if (stats.size > MAX_MANIFEST_BYTES) throw new CacheCorruptionError({ file, reason: `${stats.size} bytes are too many for a manifest` })
+      bytes = await handle.readFile()
+    } finally {
+      await handle.close()
+    }
+    const parsed = parseManifest(bytes, file)
+    if ('newerFormat' in parsed) return parsed
+    const { version: held, table, namespace, idColumn } = parsed.manifest
+    if (held !== version) throw new CacheCorruptionError({ file, reason: `holds version ${held}` })
+    if (tableFolder(table, namespace, idColumn) !== folder) throw new CacheCorruptionError({ file, reason: `holds the cache of ${formatTableName(table)}` })
+    return parsed
+  }
+
   async function commit({ folder }: { folder: string }, expected: number, manifest: Manifest): Promise<boolean> {
     const path = join(dir, folder)
     await ensureFolder(path, durability === 'commit')
@@ -125,7 +147,7 @@ export function localCatalog({ dir, durability = 'commit' }: { dir: string, dura
     const handle = await open(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600)
     try {
       try {
-        await writeFully(handle, serializeManifest(manifest))
+        await writeFully(handle, serializeManifest(manifest), 0)
         if (durability === 'commit') await handle.sync()
       } finally {
         await handle.close()
@@ -175,25 +197,6 @@ export function localCatalog({ dir, durability = 'commit' }: { dir: string, dura
   }
 
   return { list, read, commit, drop, inspect, forgetOld, forgetAll }
-}
-
-/**
- * @throws {CacheCorruptionError} damaged, no file, or gone (an ENOENT is the cause then)
- */
-async function readManifest(file: string, version: number): Promise<ParsedManifest> {
-  const { handle, stats } = await openRegularFile(file)
-  let bytes: Buffer
-  try {
-    if (stats.size > MAX_MANIFEST_BYTES) throw new CacheCorruptionError({ file, reason: `${stats.size} bytes are too many for a manifest` })
-    bytes = await handle.readFile()
-  } finally {
-    await handle.close()
-  }
-  const parsed = parseManifest(bytes, file)
-  if ('manifest' in parsed && parsed.manifest.version !== version) {
-    throw new CacheCorruptionError({ file, reason: `holds version ${parsed.manifest.version}` })
-  }
-  return parsed
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -183,11 +183,11 @@ export async function syncFolder(path: string): Promise<void> {
   }
 }
 
-/** Write all of `bytes`; the system may take less per call. */
-export async function writeFully(handle: FileHandle, bytes: Uint8Array): Promise<void> {
+/** Write all of `bytes` at `position` of the file; the system may take less per call. */
+export async function writeFully(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
   let done = 0
   while (done < bytes.length) {
-    const { bytesWritten } = await handle.write(bytes, done, bytes.length - done)
+    const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, position + done)
     if (bytesWritten === 0) throw Object.assign(new Error('the system wrote nothing'), { code: 'EIO' })
     done += bytesWritten
   }

@@ -216,10 +216,6 @@ export class TableStore {
       throw new CacheUnusableError({ file: newerFormat.file,
         reason: `written by a newer millrace (format ${newerFormat.format}); upgrade, or use another cacheDir` })
     }
-    if (manifest && nameOf(manifest) !== nameOf(this.key)) {
-      throw new CacheUnusableError({ file: this.settings.blobs.pathOf(this.key.folder, ''),
-        reason: `holds the cache of ${nameOf(manifest)}, not of ${nameOf(this.key)}` })
-    }
     return { latest, manifest: manifest ?? { ...emptyManifest(this.key), version: latest } }
   }
 
@@ -245,11 +241,6 @@ interface WrittenBlob {
 }
 
 const newToken = (): string => randomBytes(9).toString('base64url')
-
-/** Everything that tells one table's cache from another's. */
-function nameOf({ table, namespace, idColumn }: Pick<TableKey, 'table' | 'namespace' | 'idColumn'>): string {
-  return `${formatTableName(table)}${namespace === '' ? '' : ` in namespace ${JSON.stringify(namespace)}`}${idColumn === 'id' ? '' : ` by ${JSON.stringify(idColumn)}`}`
-}
 
 /** A warning from anything thrown. It names folders instead of temporary files, whose names tell nobody anything. */
 export function warningOf(code: string, error: unknown, file?: string): Warning {
