@@ -156,6 +156,21 @@ function parameter({ ParamRef: ref }: Node, { options }: Reading, isCompared: bo
   return literal
 }
 
+const ZONED: ReadonlySet<string> = new Set(['timestamptz', 'timetz'])
+const DATED: ReadonlySet<string> = new Set(['date', 'timestamp', 'timestamptz', 'time', 'timetz', 'interval'])
+
+/** Where column types are known: comparisons that another session may read otherwise stay out. */
+function checkSession(arg: Expression, values: readonly Expression[], reading: Reading, location?: number): void {
+  const typeOf = (value: Expression): string | undefined => value.k === 'col' ? factsOf(value.table, reading)?.columns.get(value.column)?.type : undefined
+  const type = typeOf(arg)
+  if (type === undefined || !DATED.has(type)) return
+  for (const value of values) {
+    const isSafe = value.k === 'text' ? value.type !== undefined || (ZONED.has(type) ? ISO_INSTANT.test(value.value) : ISO_TIME.test(value.value) || ISO_INSTANT.test(value.value))
+      : value.k !== 'col' || ZONED.has(type) === ZONED.has(typeOf(value) ?? type)
+    if (!isSafe) throw new Uncacheable(`a comparison with ${type} that depends on the session`, location)
+  }
+}
+
 /** A side of a comparison. */
 function side(node: Node, scope: Scope, reading: Reading): Expression {
   return node.ParamRef ? parameter(node, reading, true) : convert(node, scope, reading)
@@ -175,6 +190,7 @@ function operator(node: OperatorExpression, scope: Scope, reading: Reading): Exp
     case 'AEXPR_BETWEEN': case 'AEXPR_NOT_BETWEEN': case 'AEXPR_BETWEEN_SYM': case 'AEXPR_NOT_BETWEEN_SYM': {
       const value = convert(lexpr!, scope, reading)
       const [low, high] = (rexpr?.List?.items ?? []).map(item => side(item, scope, reading)) as [Expression, Expression]
+      checkSession(value, [low, high], reading, location)
       const within = (from: Expression, to: Expression) => conjunction([comparison('>=', value, from), comparison('<=', value, to)])
       const inside = kind.endsWith('SYM') ? disjunction([within(low, high), within(high, low)]) : within(low, high)
       return kind.includes('NOT') ? negation(inside) : inside
@@ -197,7 +213,12 @@ function operator(node: OperatorExpression, scope: Scope, reading: Reading): Exp
 const OPERATOR_WORDS: Record<string, string> = { '~~': 'LIKE', '!~~': 'NOT LIKE', '~~*': 'ILIKE', '!~~*': 'NOT ILIKE' }
 
 function compare(op: Comparison, lexpr: Node, rexpr: Node, scope: Scope, reading: Reading, location?: number): Expression {
-  if (!lexpr.RowExpr && !rexpr.RowExpr) return comparison(op, side(lexpr, scope, reading), side(rexpr, scope, reading))
+  if (!lexpr.RowExpr && !rexpr.RowExpr) {
+    const [left, right] = [side(lexpr, scope, reading), side(rexpr, scope, reading)]
+    checkSession(left, [right], reading, location)
+    checkSession(right, [left], reading, location)
+    return comparison(op, left, right)
+  }
   const [left, right] = [lexpr.RowExpr?.args ?? [], rexpr.RowExpr?.args ?? []]
   if ((op !== '=' && op !== '<>') || left.length !== right.length || left.length === 0) throw new Uncacheable('a comparison of rows', location)
   const equal = conjunction(left.map((one, i) => comparison('=', side(one, scope, reading), side(right[i]!, scope, reading))))
@@ -209,7 +230,9 @@ function inList(lexpr: Node, items: readonly Node[], negated: boolean, scope: Sc
     const any = disjunction(items.map(item => compare('=', lexpr, item, scope, reading)))
     return negated ? negation(any) : any
   }
-  return members(convert(lexpr, scope, reading), items.map(item => side(item, scope, reading)), negated)
+  const [arg, values] = [convert(lexpr, scope, reading), items.map(item => side(item, scope, reading))] as const
+  checkSession(arg, values, reading)
+  return members(arg, values, negated)
 }
 
 function members(arg: Expression, values: readonly Expression[], negated: boolean): Expression {
@@ -233,7 +256,9 @@ function inArray(lexpr: Node, rexpr: Node, negated: boolean, scope: Scope, readi
   const value = inner.ParamRef ? reading.options.params[(inner.ParamRef.number ?? 0) - 1] : undefined
   if (Array.isArray(value) && (!type || INTEGER_ARRAYS.has(type))) {
     if (type && !value.every(item => item === null || Number.isInteger(item) || typeof item === 'bigint')) throw new Uncacheable(`an array of ${type} with other values`)
-    return members(arg, value.map(item => type && item !== null ? { k: 'num', text: String(item) } as const : parameterLiteral(item, true)), negated)
+    const values = value.map(item => type && item !== null ? { k: 'num', text: String(item) } as const : parameterLiteral(item, true))
+    checkSession(arg, values, reading)
+    return members(arg, values, negated)
   }
   const text = inner.A_Const?.sval?.sval
   if (text !== undefined && /^\{(-?\d+(,-?\d+)*)?\}$/.test(text) && (!type || INTEGER_ARRAYS.has(type))) {

@@ -88,8 +88,14 @@ export function shapeOf(sql: string, options: QueryOptions): QueryShape {
  */
 export function decompose(sql: string, options: DecomposeOptions): Fragment[] {
   checkOptions(sql, options)
-  const { catalogue, ...rest } = options
-  return [...decompositions.get(optionsKey(sql, rest), catalogue, () => fragmentsOf(shapeOf(sql, options), options))]
+  return [...decompositions.get(optionsKey(sql, relevant(options)), options.catalogue, () => fragmentsOf(shapeOf(sql, options), options))]
+}
+
+/** The options that decide what the fragments are; callers pass others along. */
+function relevant({ partitionKey, params, pureFunctions, minComponentSize, maxComponentSize, followGraph, keepAllAttributes, bucketSteps, starJoinTable,
+  addConstraints, removeConstraintsAll, removeConstraintsAdd, maxFragments }: DecomposeOptions): object {
+  return { partitionKey, params, pureFunctions, minComponentSize, maxComponentSize, followGraph, keepAllAttributes, bucketSteps, starJoinTable,
+    addConstraints, removeConstraintsAll, removeConstraintsAdd, maxFragments }
 }
 
 function fragmentsOf(shape: QueryShape, options: DecomposeOptions): Fragment[] {
@@ -114,11 +120,9 @@ function fragmentsOf(shape: QueryShape, options: DecomposeOptions): Fragment[] {
 }
 
 /** The star table's bit, where it restricts anything; without conditions of its own it changes no fragment. */
-function starOf({ tables, select, keyColumns }: QueryShape, plain: readonly Condition[], { starJoinTable }: DecomposeOptions): number {
+function starOf({ tables, aliases, keyColumns }: QueryShape, plain: readonly Condition[], { starJoinTable }: DecomposeOptions): number {
   if (starJoinTable === undefined) return 0
-  const aliases = (select.fromClause ?? []).flatMap(({ RangeVar: table }) => table ? [{ alias: table.alias?.aliasname ?? table.relname, name: table.relname }] : [])
-  const name = aliases.find(({ alias }) => alias === starJoinTable)?.name ?? starJoinTable
-  const index = tables.findIndex(table => table.name === name)
+  const index = aliases.get(starJoinTable) ?? tables.findIndex(({ name }) => name === starJoinTable)
   return index >= 0 && keyColumns.has(index) && plain.some(({ mask }) => mask === 1 << index) ? 1 << index : 0
 }
 

@@ -36,9 +36,16 @@ function patternOf(hash: string, query: string): Pattern | undefined {
 }
 
 /** A cached set that holds for a query. */
-export interface Usable { readonly hash: string, readonly sql: string | undefined, readonly isOwn: boolean }
+export interface Usable {
+  readonly hash: string
+  readonly sql: string
+  /** One of the query's own fragments. */
+  readonly isOwn: boolean
+  /** When the set was true, in ms since 1970, where the cache says it. */
+  readonly storedAt: number | undefined
+}
 
-interface Listed { readonly hash: string, readonly query: string }
+interface Listed { readonly hash: string, readonly query: string, readonly storedAt: number | undefined }
 
 const listings = new WeakMap<PartitionCache, Map<string, { readonly entries: readonly Listed[], readonly readAt: number, readonly tookMs: number }>>()
 
@@ -53,7 +60,9 @@ async function listSets(cache: PartitionCache, partitionKey: string): Promise<re
   const startedAt = performance.now()
   if (last && last.tookMs >= SLOW_LISTING_MS && startedAt - last.readAt < last.tookMs * LISTING_SHARE) return last.entries
   const entries: Listed[] = []
-  for await (const { hash, state, query } of cache.entries({ partitionKey })) if (state === 'set' && query !== undefined) entries.push({ hash, query })
+  for await (const { hash, state, query, storedAt } of cache.entries({ partitionKey })) {
+    if (state === 'set' && query !== undefined) entries.push({ hash, query, storedAt })
+  }
   const readAt = performance.now()
   ofCache.set(partitionKey, { entries, readAt, tookMs: readAt - startedAt })
   return entries
@@ -65,11 +74,13 @@ export function forgetListing(cache: PartitionCache): void {
 }
 
 /**
- * Cached sets that hold for the query, the query's own fragments first; a set that another one lies within is left out. `except`:
- * hashes not to be used.
+ * Cached sets that hold for the query, the query's own fragments first; a set that another one lies within is left out.
+ *
+ * `except` is not to be used; `column` holds the partition key where it is not named like it.
  */
-export async function usableSets(sql: string, { cache, partitionKey = cache.partitionKey, ...options }: LookupOptions, except?: string): Promise<{ usable: Usable[], fragments: Fragment[] }> {
-  const reading = { ...options, partitionKey }
+export async function usableSets(sql: string, { cache, partitionKey = cache.partitionKey, ...options }: LookupOptions,
+  { except, column = partitionKey }: { except?: string, column?: string } = {}): Promise<{ usable: Usable[], fragments: Fragment[] }> {
+  const reading = { ...options, partitionKey: column }
   const fragments = decompose(sql, reading)
   // constraints that are added need not follow from the query: they are for populating
   const own = decompose(sql, { ...reading, keepAllAttributes: options.keepAllAttributes ?? false, addConstraints: undefined })
@@ -77,13 +88,15 @@ export async function usableSets(sql: string, { cache, partitionKey = cache.part
   const known = knownConditions(shapeOf(sql, reading))
   const names = new Set(known.tables)
   const found = new Map<string, Found>()
+  const listed = await listSets(cache, partitionKey)
+  const times = new Map(listed.map(({ hash, storedAt }) => [hash, storedAt]))
   for (const { hash, sql: text } of own) {
-    if (existing.has(hash) && hash !== except) found.set(hash, { usable: { hash, sql: text, isOwn: true }, pattern: patternOf(hash, text) })
+    if (existing.has(hash) && hash !== except) found.set(hash, { usable: { hash, sql: text, isOwn: true, storedAt: times.get(hash) }, pattern: patternOf(hash, text) })
   }
-  for (const { hash, query } of await listSets(cache, partitionKey)) {
+  for (const { hash, query, storedAt } of listed) {
     if (found.has(hash) || hash === except) continue
     const pattern = patternOf(hash, query)
-    if (pattern?.tables.every(table => names.has(table)) && covers(pattern, known)) found.set(hash, { usable: { hash, sql: query, isOwn: false }, pattern })
+    if (pattern?.tables.every(table => names.has(table)) && covers(pattern, known)) found.set(hash, { usable: { hash, sql: query, isOwn: false, storedAt }, pattern })
   }
   return { usable: withoutSuperfluous([...found.values()]), fragments }
 }

@@ -25,6 +25,8 @@ export interface QueryShape {
   readonly leftOut: readonly { readonly reason: string, readonly position: number | undefined }[]
   /** Where the restriction goes: a column by names that the query's WHERE can use. `table` is the one behind it. */
   readonly anchor: { readonly alias: string, readonly column: string, readonly table: number }
+  /** The base tables among the names of FROM. */
+  readonly aliases: ReadonlyMap<string, number>
   /** Tables tied by the key, and the column that holds it in each. */
   readonly keyColumns: ReadonlyMap<number, string>
   /** Whether rows without a key can be in the answer. */
@@ -202,11 +204,12 @@ export function readShape(sql: string, options: ReadingOptions): QueryShape {
   const { alias, key } = chooseAnchor(flat, equalities, sql)
   const keyColumns = keyColumnsOf(expressions, equalities, key, options.partitionKey)
   const conditions = expressions.map(expression => conditionOf(expression, keyColumns)).filter(({ mask }) => mask !== 0)
-  const { name, schema } = flat.tables[key.table]!
-  const isNotNull = options.tableFacts?.(schema, name)?.columns.get(key.column)?.notNull ?? false
+  const base = flat.tables[key.table]!
+  const isNotNull = options.tableFacts?.(base.schema, base.name)?.columns.get(key.column)?.notNull ?? false
   return {
     select, conditions, keyColumns,
     tables: flat.tables,
+    aliases: new Map([...flat.scope.bindings].flatMap(([name, binding]) => binding.kind === 'table' ? [[name, binding.table] as const] : [])),
     leftOut: flat.leftOut.map(({ reason, location }) => ({ reason, position: characterAt(sql, location) })),
     anchor: { alias, column: options.partitionKey, table: key.table },
     isNullable: !isNotNull && !conditions.some(condition => isStrict(condition, keyColumns)),

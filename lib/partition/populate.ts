@@ -1,0 +1,180 @@
+import { KeyTypeError } from '../errors.js'
+import type { Source } from '../source/fetcher.js'
+import type { PartitionCache } from './cache.js'
+import type { Fragment } from './canonical.js'
+import { readCatalogue } from './catalogue.js'
+import { decompose, shapeOf, type DecomposeOptions } from './decompose.js'
+import { checkKeyColumns, keysIn, type KeyColumns } from './key-columns.js'
+import { forgetListing, usableSets } from './key-sets.js'
+import type { Datatype, PartitionKeyValue } from './key-types.js'
+import { narrowQuery } from './narrow.js'
+import { readPattern } from './pattern.js'
+
+/** How a query's fragments are run and kept. */
+export interface PopulateOptions extends Omit<DecomposeOptions, 'partitionKey'> {
+  source: Source
+  cache: PartitionCache
+  /** The column that holds the partition key, and the name its sets are kept under (default: the cache's own). */
+  partitionKey?: string | undefined
+  /** The type of a new partition key (default: the column's). */
+  datatype?: Datatype | undefined
+  /** Longest run of one fragment, in ms (default 60,000; 0 = no limit). One that takes longer is recorded, and not run again until asked. */
+  timeoutMs?: number | undefined
+  /** Keys of one set at most (default 5,000,000). A larger one is recorded as unusable, and not run again until asked. */
+  maxKeys?: number | undefined
+  /** Run again what was too large, timed out or failed (default false). */
+  retry?: boolean | undefined
+  /** Run everything again (default false). */
+  force?: boolean | undefined
+  /** Fragments run at once (default 1). */
+  concurrency?: number | undefined
+  /** Life of the sets, in ms (default: the cache's). */
+  ttlMs?: number | undefined
+  signal?: AbortSignal | undefined
+}
+
+/** What became of one fragment. */
+export interface FragmentOutcome {
+  readonly hash: string
+  readonly sql: string
+  /** 'cached' was there, 'skipped' was recorded as unusable before. */
+  readonly outcome: 'stored' | 'cached' | 'skipped' | 'too large' | 'timeout' | 'failed'
+  readonly keys: number | undefined
+  readonly ms: number
+  readonly error?: unknown
+}
+
+/** What became of a query's fragments. */
+export interface PopulateReport {
+  readonly fragments: number
+  readonly stored: number
+  readonly cached: number
+  readonly skipped: number
+  readonly tooLarge: number
+  readonly timedOut: number
+  readonly failed: number
+  readonly outcomes: readonly FragmentOutcome[]
+}
+
+/** A restriction by more keys than this costs more than it saves. */
+const MAX_RESTRICTION = 10_000
+const DEFAULT_TIMEOUT_MS = 60_000
+const DEFAULT_MAX_KEYS = 5_000_000
+
+class TooLarge extends Error {}
+
+interface Run {
+  readonly source: Source
+  readonly cache: PartitionCache
+  readonly partitionKey: string
+  readonly columns: KeyColumns
+  readonly options: PopulateOptions
+}
+
+/**
+ * Runs the fragments of a query, restricted by what is cached, and keeps their sets. Small fragments first, so that they restrict
+ * the larger ones.
+ *
+ * A fragment that fails does not stop the others: see the report. A set holds what was true when its query began; see `asOf`.
+ *
+ * @throws {UnsupportedQueryError} the query's shape cannot be narrowed
+ * @throws {KeyTypeError} the key columns' types cannot be compared, or do not fit the partition key
+ */
+export async function populate(sql: string, options: PopulateOptions): Promise<PopulateReport> {
+  const { source, cache, partitionKey = cache.partitionKey, concurrency = 1, params, pureFunctions } = options
+  const catalogue = options.catalogue ?? await readCatalogue(source, sql)
+  const reading = { partitionKey, params, pureFunctions, catalogue }
+  const fragments = decompose(sql, { ...options, ...reading })
+  const datatype = await cache.getDatatype({ partitionKey }) ?? options.datatype
+  const columns = checkKeyColumns(shapeOf(sql, reading), catalogue, datatype)
+  const run: Run = { source, cache, partitionKey, columns, options: { ...options, catalogue } }
+  const outcomes: FragmentOutcome[] = []
+  const waiting = fragments.entries()
+  const worker = async (): Promise<void> => {
+    for (const [i, fragment] of waiting) outcomes[i] = await runFragment(fragment, run)
+  }
+  await Promise.all(Array.from({ length: Math.max(1, concurrency) }, worker))
+  const count = (outcome: FragmentOutcome['outcome']): number => outcomes.filter(one => one.outcome === outcome).length
+  return { fragments: fragments.length, stored: count('stored'), cached: count('cached'), skipped: count('skipped'), tooLarge: count('too large'),
+    timedOut: count('timeout'), failed: count('failed'), outcomes }
+}
+
+async function runFragment(fragment: Fragment, run: Run): Promise<FragmentOutcome> {
+  const { cache, partitionKey, options: { retry = false, force = false, signal } } = run
+  const { hash, sql, tables } = fragment
+  const startedAt = performance.now()
+  const done = (outcome: FragmentOutcome['outcome'], keys?: number, error?: unknown): FragmentOutcome =>
+    ({ hash, sql, outcome, keys, ms: performance.now() - startedAt, ...(error === undefined ? {} : { error }) })
+  signal?.throwIfAborted()
+  if (!force) {
+    if (await cache.exists(hash, { partitionKey }) && !await cache.isNull(hash, { partitionKey })) return done('cached')
+    const status = await cache.getStatus(hash, { partitionKey })
+    if (!retry && (status === 'timeout' || status === 'failed' || await cache.isNull(hash, { partitionKey }))) return done('skipped')
+  }
+  const timeout = new AbortController()
+  const timer = startTimer(run.options.timeoutMs ?? DEFAULT_TIMEOUT_MS, timeout)
+  try {
+    const { keys, asOf } = await keysOf(fragment, run, signal ? AbortSignal.any([signal, timeout.signal]) : timeout.signal)
+    await cache.setSet(hash, keys, { partitionKey, tables, query: sql, asOf, ...(run.columns.datatype ? { datatype: run.columns.datatype } : {}),
+      ...(run.options.ttlMs === undefined ? {} : { ttlMs: run.options.ttlMs }) })
+    forgetListing(cache)
+    return done('stored', keys.size)
+  } catch (error) {
+    if (signal?.aborted || error instanceof KeyTypeError || isTransient(error)) throw error
+    const outcome = error instanceof TooLarge ? 'too large' : timeout.signal.aborted || isCancelled(error) ? 'timeout' : 'failed'
+    await recordUnusable(fragment, outcome === 'timeout' ? 'timeout' : 'failed', run)
+    return done(outcome, undefined, outcome === 'failed' ? error : undefined)
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function startTimer(timeoutMs: number, timeout: AbortController): NodeJS.Timeout | undefined {
+  return timeoutMs > 0 ? setTimeout(() => { timeout.abort(new Error('the fragment took too long')) }, timeoutMs) : undefined
+}
+
+/** The server stopped it: statement_timeout. */
+function isCancelled(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && 'sqlState' in error && error.sqlState === '57014'
+}
+
+function isTransient(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && 'isTransient' in error && error.isTransient === true && !isCancelled(error)
+}
+
+async function recordUnusable({ hash, sql, tables }: Fragment, status: 'timeout' | 'failed', { cache, partitionKey }: Run): Promise<void> {
+  // a partition key that no set has registered yet has no place for marks: the fragment is simply tried again
+  if (await cache.getDatatype({ partitionKey }) === undefined) return
+  await cache.setNull(hash, { partitionKey, status, query: sql, tables })
+}
+
+/** Runs a fragment, or knows without running it that there is nothing. */
+async function keysOf(fragment: Fragment, { source, cache, partitionKey, columns, options }: Run, signal: AbortSignal): Promise<{ keys: Set<PartitionKeyValue>, asOf: Date }> {
+  const { maxKeys = DEFAULT_MAX_KEYS, timeoutMs = DEFAULT_TIMEOUT_MS, pureFunctions, catalogue } = options
+  let asOf = new Date()
+  let { sql } = fragment
+  const column = readPattern(sql)?.key.column
+  if (column !== undefined) {
+    const { usable } = await usableSets(sql, { cache, partitionKey, pureFunctions, catalogue }, { except: fragment.hash, column })
+    const dated = usable.flatMap(({ hash, storedAt }) => storedAt === undefined ? [] : [{ hash, storedAt }])
+    const { keys: known, used } = await cache.lookup(dated.map(({ hash }) => hash), { partitionKey })
+    if (known && known.size <= MAX_RESTRICTION) {
+      // no newer than what it was restricted with
+      asOf = new Date(Math.min(asOf.getTime(), ...dated.filter(({ hash }) => used.includes(hash)).map(({ storedAt }) => storedAt)))
+      if (known.size === 0) return { keys: new Set(), asOf }
+      sql = narrowQuery(sql, { keys: known, partitionKey: column, method: 'IN', nullKeys: 'none', pureFunctions, catalogue }).sql
+    }
+  }
+  const keys = new Set<PartitionKeyValue>()
+  const seen = new Set<unknown>()
+  for await (const batch of source.query(sql, { signal, ...(timeoutMs > 0 ? { timeoutMs } : {}) })) {
+    for (const key of keysIn(batch, columns)) {
+      const identity = key instanceof Date ? key.getTime() : key
+      if (seen.has(identity)) continue
+      seen.add(identity)
+      keys.add(key)
+      if (keys.size > maxKeys) throw new TooLarge(`more than ${maxKeys} keys`)
+    }
+  }
+  return { keys, asOf }
+}
