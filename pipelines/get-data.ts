@@ -12,10 +12,10 @@ import { streamData } from './stream-data.js'
  * @throws {BatchFailedError} some fetches failed; what succeeded is cached
  * @throws {DataNotFoundError} names the ids the source does not have (onMissing: 'error')
  */
-export async function getData<R extends object = never, const C extends readonly string[] = readonly string[]>(
-  request: DataRequest & { columns: C }): Promise<Table<[R] extends [never] ? RowOf<C> : R>> {
-  type ResultRow = [R] extends [never] ? RowOf<C> : R
-  const stream = streamData<R, C>(request)
+export async function getData<R extends object = never, const C extends readonly string[] = readonly string[], const I extends string = 'id'>(
+  request: DataRequest & { columns: C, idColumn?: I | undefined }): Promise<Table<[R] extends [never] ? RowOf<C, I> : R>> {
+  type ResultRow = [R] extends [never] ? RowOf<C, I> : R
+  const stream = streamData<R, C, I>(request)
   const batches: RowBatch<ResultRow>[] = []
   for await (const batch of stream) batches.push(batch)
   return new Table<ResultRow>(batches, { ...(stream.report ? { report: stream.report } : {}),

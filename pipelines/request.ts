@@ -1,5 +1,6 @@
 import { finished, Readable, type Transform } from 'node:stream'
 import { checkColumnTypes, type ColumnType } from '../lib/batch/column-type.js'
+import type { Id } from '../lib/batch/ids.js'
 import { collectIds, type IdsInput } from '../lib/batch/id-set.js'
 import type { Row } from '../lib/batch/row-factory.js'
 import { InvalidArgumentError, SourceMismatchError } from '../lib/errors.js'
@@ -45,8 +46,12 @@ export interface DataRequest extends CacheReference {
   refresh?: boolean | undefined
 }
 
-/** Rows typed by a literal tuple of columns: the id and a property for each. */
-export type RowOf<Columns extends readonly string[]> = string extends Columns[number] ? Row : { id: number | bigint } & Record<Columns[number], unknown>
+/**
+ * Rows typed by a literal tuple of columns: the id under the name of its column, and a property for each. Columns that are only
+ * known at run time give plain rows.
+ */
+export type RowOf<Columns extends readonly string[], IdColumn extends string = 'id'> = string extends Columns[number] | IdColumn ? Row
+  : { [Name in IdColumn | Columns[number]]: Name extends IdColumn ? Id : unknown }
 
 /** A request, checked; nothing was touched yet. */
 export interface CheckedRequest {

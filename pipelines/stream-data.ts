@@ -119,7 +119,7 @@ function stagesOf({ request, idColumn }: CheckedRequest, { plan, storing }: Awai
  *
  * @throws {InvalidArgumentError} at once, for anything but the ids
  */
-export function streamData<R extends object = never, const C extends readonly string[] = readonly string[]>(
-  request: DataRequest & { columns: C }): DataStream<[R] extends [never] ? RowOf<C> : R> {
+export function streamData<R extends object = never, const C extends readonly string[] = readonly string[], const I extends string = 'id'>(
+  request: DataRequest & { columns: C, idColumn?: I | undefined }): DataStream<[R] extends [never] ? RowOf<C, I> : R> {
   return new DataStream(checkRequest(request))
 }

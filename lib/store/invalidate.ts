@@ -1,4 +1,5 @@
 import { collectIds, type IdsInput } from '../batch/id-set.js'
+import { parseTimestamp } from '../batch/temporal.js'
 import { InvalidArgumentError } from '../errors.js'
 import { IdIndexBuilder } from './id-index.js'
 import { writeIdList, type WrittenIdList } from './id-list.js'
@@ -19,9 +20,17 @@ async function listOf(store: TableStore, ids: IdsInput): Promise<WrittenIdList |
 }
 
 function timeOf(before: Date | number | string): number {
-  const ms = before instanceof Date ? before.getTime() : typeof before === 'string' ? Date.parse(before) : before
-  if (!Number.isFinite(ms)) throw new InvalidArgumentError({ argument: 'before', expected: 'a Date, a date text or ms since 1970', found: String(before) })
+  const ms = before instanceof Date ? before.getTime() : typeof before === 'string' ? timeOfText(before) : before
+  if (!Number.isFinite(ms)) {
+    throw new InvalidArgumentError({ argument: 'before', expected: 'a Date, ms since 1970, or a text such as 2024-05-01 or 2024-05-01T12:00:00Z', found: String(before) })
+  }
   return ms
+}
+
+/** A text without a zone is UTC, as everywhere: `Date.parse` would take it for local time. */
+function timeOfText(text: string): number {
+  const micros = parseTimestamp(/^\d{4}-\d\d-\d\d$/.test(text) ? `${text} 00:00:00` : text)
+  return micros === undefined ? NaN : Number(micros / 1000n)
 }
 
 /**
