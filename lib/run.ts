@@ -1,6 +1,6 @@
 import type { Field, FieldType } from './batch/column-type.js'
 import { idList, type Id, type IdArray } from './batch/ids.js'
-import { BatchFailedError, ColumnNotFoundError, DataNotFoundError, type MillraceError } from './errors.js'
+import { BatchFailedError, CacheUnusableError, ColumnNotFoundError, DataNotFoundError, messageOf, MillraceError } from './errors.js'
 import { newReport, type RunReport, type Warning } from './report.js'
 
 /** Progress after a batch: everything a bar needs. */
@@ -44,6 +44,10 @@ export class Run {
   retype: 'all' | ReadonlySet<string> = new Set()
   /** Columns whose type comes from fetched rows by now: it widens, and gives way no more. */
   readonly fetchedTypes = new Set<string>()
+  /** The columns to deliver, in order, without the id; undefined before a stage that knows them. */
+  columns: readonly string[] | undefined
+  /** Whether the table's types and version were looked up. */
+  adopted = false
   /** Trouble with the cache fails the request (`cacheErrors: 'throw'`). */
   strict = false
   /** Planned numbers, when a plan was made. */
@@ -51,12 +55,15 @@ export class Run {
   /** Miss ids whose window was delivered; undefined until a sink counts them. */
   settled: number | undefined
   readonly #startedMs = performance.now()
-  readonly #mistakes: MillraceError[] = []
+  #mistake: MillraceError | undefined
   readonly #unknownColumns = new Map<string, MillraceError>()
   readonly #notFound: IdArray[] = []
   readonly #reporters = new Set<ProgressReporter>()
+  /** Reporters that threw: they are only stopped. */
+  readonly #silenced = new Set<ProgressReporter>()
   readonly #settleListeners = new Set<() => void>()
   #done = 0
+  #last: ProgressEvent | undefined
 
   constructor(table: string) {
     this.table = table
@@ -71,11 +78,16 @@ export class Run {
   /** Trouble with the cache that the source can make up for: a warning, or, in a strict run, an error. */
   trouble(warning: Warning, cause: unknown): void {
     this.warn(warning)
-    if (this.strict) throw cause
+    if (!this.strict) return
+    const { file = this.table, errno, message } = warning
+    const error = cause instanceof MillraceError ? cause : new CacheUnusableError({ file, reason: message, cause, ...(errno ? { errno } : {}) })
+    error.report ??= this.report
+    throw error
   }
 
   /** Begin with the types of the cached columns, and with the table's version and last invalidation. */
   adopt({ version, columns, floor = 0, tombstones = [] }: { version: number, columns: readonly Field[], floor?: number, tombstones?: readonly { seq: number }[] }): void {
+    this.adopted = true
     this.since = version
     this.invalidated = tombstones.reduce((last, { seq }) => Math.max(last, seq), floor)
     for (const { name, type, wide, origin } of columns) this.types.set(name, { type, ...(wide ? { wide } : {}), ...(origin ? { origin } : {}) })
@@ -93,7 +105,8 @@ export class Run {
   /** A mistake of the caller, the fetcher or the data; thrown as itself at the end. */
   mistake(error: MillraceError): void {
     if (error instanceof ColumnNotFoundError) for (const column of error.columns) this.#unknownColumns.set(column, error)
-    this.#mistakes.push(error)
+    // the first is thrown; a million bad rows must not mean a million errors kept
+    this.#mistake ??= error
   }
 
   /** A fetch that failed. */
@@ -107,11 +120,15 @@ export class Run {
 
   attach(reporter: ProgressReporter): void {
     this.#reporters.add(reporter)
-    reporter.start({ misses: this.total?.misses, batches: this.total?.batches, hits: this.total?.hits })
+    this.#tell(reporter, () => reporter.start({ misses: this.total?.misses, batches: this.total?.batches, hits: this.total?.hits }))
+    // a stage of a hand-made pipeline meets the run when batches are done already
+    const last = this.#last
+    if (last && !this.#silenced.has(reporter)) this.#tell(reporter, () => reporter.update(last))
   }
 
   detach(reporter: ProgressReporter): void {
-    if (this.#reporters.delete(reporter)) reporter.stop()
+    this.#silenced.delete(reporter)
+    if (this.#reporters.delete(reporter)) this.#tell(reporter, () => reporter.stop())
   }
 
   /** Count a batch and tell the reporters. A reporter that throws is reported, and not asked again. */
@@ -123,13 +140,16 @@ export class Run {
     const rate = ms > 0 ? this.#done / ms * 1000 : 0
     const event: ProgressEvent = { batch: this.report.batches, batches: this.total?.batches, batchSize, done: this.#done, total, ms, rate,
       etaMs: total === undefined || rate === 0 ? undefined : Math.max(0, total - this.#done) / rate * 1000 }
-    for (const reporter of this.#reporters) {
-      try {
-        reporter.update(event)
-      } catch (error) {
-        this.#reporters.delete(reporter)
-        this.warn({ code: 'PROGRESS_FAILED', message: `the progress reporter threw: ${error instanceof Error ? error.message : String(error)}` })
-      }
+    this.#last = event
+    for (const reporter of this.#reporters) if (!this.#silenced.has(reporter)) this.#tell(reporter, () => reporter.update(event))
+  }
+
+  #tell(reporter: ProgressReporter, tell: () => void): void {
+    try {
+      tell()
+    } catch (error) {
+      this.#silenced.add(reporter)
+      this.warn({ code: 'PROGRESS_FAILED', message: `the progress reporter threw: ${messageOf(error)}` })
     }
   }
 
@@ -153,7 +173,7 @@ export class Run {
 
   /** What the run has to throw, if anything: mistakes first, then failed fetches, then missing ids. Carries the report. */
   error(onMissing: 'error' | 'skip' | 'null'): MillraceError | undefined {
-    const [mistake] = this.#mistakes
+    const mistake = this.#mistake
     let error: MillraceError | undefined = mistake
     if (mistake instanceof ColumnNotFoundError && this.#unknownColumns.size > mistake.columns.length) {
       error = new ColumnNotFoundError({ table: this.table, columns: [...this.#unknownColumns.keys()], cause: mistake })

@@ -114,7 +114,7 @@ Promise<{ plan: RowPlan, storing: boolean }> {
     checkSource(snapshot.manifest, (request as Partial<DataRequest>).fetcher?.identity)
     run.adopt({ ...snapshot.manifest, columns: snapshot.columns })
   } catch (error) {
-    if (error instanceof SourceMismatchError) throw error
+    if (error instanceof SourceMismatchError) throw Object.assign(error, { report: run.report })
     run.trouble(warningOf('CACHE_UNUSABLE', error), error)
     storing = false
   }

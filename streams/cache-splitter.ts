@@ -35,16 +35,19 @@ export function cacheSplitter({ columns, columnTypes, plan, ...reference }: Cach
     let snapshot: Snapshot | undefined = plan?.snapshot
     let opened = plan !== undefined
     for await (const window of source) {
+      window.run.columns ??= names
       if (!opened) {
         opened = true
         snapshot = await openSnapshot(store, window, types)
       }
       const planned = plan?.missesOf(window.index)
       if (!snapshot || (plan && planned === undefined)) {
+        if (!plan) window.run.report.misses += window.ids.length
         yield Object.assign(window, { hitCount: 0, hits: new Map() })
         continue
       }
       const { cover, pieces } = await readHits(snapshot, store, window, wanted)
+      window.run.report.bytesRead = snapshot.bytesRead
       const misses = cover?.misses ?? allPositions(window.ids.length)
       const known = plan ? planned! : misses
       window.run.report.hits += plan ? known.length - misses.length : window.ids.length - misses.length

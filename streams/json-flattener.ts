@@ -23,6 +23,7 @@ export function jsonFlattener({ columns, idColumn = 'id', columnTypes }: JsonFla
   const types = checkColumnTypes(columnTypes)
   return stage<Window, Window>('json-flattener', async function * (source) {
     for await (const window of source) {
+      window.run.columns ??= request.names
       if (types.size > 0) window.run.declare(types.keys())
       for (const { batch } of window.fetched ?? []) {
         // a batch may span windows: the first one flattens it for all

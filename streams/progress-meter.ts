@@ -10,7 +10,10 @@ export interface ProgressMeterOptions {
   run?: Run | undefined
 }
 
-/** Window → Window. Shows the run's progress, batch by batch, and takes the display down on every way out. */
+/**
+ * Window → Window. Shows the run's progress, batch by batch, and takes the display down on every way out. Its place in a
+ * hand-made pipeline is behind the `batchFetcher`.
+ */
 export function progressMeter({ reporter, run }: ProgressMeterOptions): Transform {
   run?.attach(reporter)
   const meter = stage<Window, Window>('progress-meter', async function * (source) {

@@ -40,15 +40,15 @@ export class PartReader {
   readonly #blobs: BlobStore
   readonly #tails = new BoundedCache<OpenPart>(TAIL_CACHE_BYTES)
   readonly #decoded = new BoundedCache<Vector>(DECODED_CACHE_BYTES)
-  #bytesRead = 0
+  readonly #bytesRead = new WeakMap<object, number>()
 
   constructor(blobs: BlobStore) {
     this.#blobs = blobs
   }
 
-  /** Bytes read from the store so far. */
-  get bytesRead(): number {
-    return this.#bytesRead
+  /** Bytes read from the store for one request so far. */
+  bytesReadFor(request: object): number {
+    return this.#bytesRead.get(request) ?? 0
   }
 
   /**
@@ -74,7 +74,7 @@ export class PartReader {
     })
     const pieces: Vector[][] = names.map(() => [])
     const read = ({ group, picks }: GroupPicks): Promise<Vector[]> => {
-      const reading = this.#readGroup(open, file, group, fields, picks)
+      const reading = this.#readGroup(open, file, group, fields, picks, request)
       // where the group before it fails, nobody waits for this one
       reading.catch(() => undefined)
       return reading
@@ -94,7 +94,7 @@ export class PartReader {
   async readEncoded(folder: string, part: PartEntry, group: number, request: object): Promise<Uint8Array> {
     const open = await this.#open(folder, part, request)
     const { offset, bytes } = open.tail.rowGroups[group]!
-    const { bytes: block, start } = await this.#readVerified(open, this.#blobs.pathOf(folder, part.name), offset, offset + bytes)
+    const { bytes: block, start } = await this.#readVerified(open, this.#blobs.pathOf(folder, part.name), offset, offset + bytes, request)
     return block.subarray(offset - start, offset - start + bytes)
   }
 
@@ -122,7 +122,7 @@ export class PartReader {
       throw new CacheCorruptionError({ file, reason: `has ${blob.bytes} bytes, the manifest says ${part.bytes}` })
     }
     const bytes = await blob.read(part.tail.offset, part.bytes - part.tail.offset)
-    this.#bytesRead += bytes.length
+    this.#count(request, bytes.length)
     if (sha256Of(bytes) !== part.tail.sha256) throw new CacheCorruptionError({ file, reason: 'the checksum of its tail does not hold' })
     const tail = parseTail(bytes, part.bytes, file)
     const open = { tail, blob, request }
@@ -131,7 +131,7 @@ export class PartReader {
   }
 
   async #readGroup(open: OpenPart, file: string, group: number, fields: readonly { field: Field, at: number }[],
-    picks: { from: number, to: number } | Uint32Array): Promise<Vector[]> {
+    picks: { from: number, to: number } | Uint32Array, request: object): Promise<Vector[]> {
     const meta = open.tail.rowGroups[group]!
     const picked = picks instanceof Uint32Array ? picks.length : picks.to - picks.from
     const whole = picked > meta.rows * DECODE_ALL_SHARE
@@ -140,7 +140,7 @@ export class PartReader {
     if (whole) keys.forEach((key, c) => { vectors[c] = this.#decoded.get(key) })
     const wanted = fields.flatMap((_, c) => vectors[c] ? [] : [c])
     for (const run of readRuns(meta, wanted.map(c => fields[c]!.at))) {
-      const { bytes, start } = await this.#readVerified(open, file, run.from, run.to)
+      const { bytes, start } = await this.#readVerified(open, file, run.from, run.to, request)
       for (const c of wanted) {
         const { field, at } = fields[c]!
         const chunk = meta.columns[at]!
@@ -163,7 +163,7 @@ export class PartReader {
   }
 
   /** Reads whole blocks around `from` … `to` and checks them; `start` is the file offset of `bytes`. */
-  async #readVerified(open: OpenPart, file: string, from: number, to: number): Promise<{ bytes: Uint8Array, start: number }> {
+  async #readVerified(open: OpenPart, file: string, from: number, to: number, request: object): Promise<{ bytes: Uint8Array, start: number }> {
     const { tail, blob } = open
     const firstBlock = Math.floor(from / BLOCK_BYTES)
     const lastBlock = Math.floor((to - 1) / BLOCK_BYTES)
@@ -171,7 +171,7 @@ export class PartReader {
     // the last block before the tail ends where the tail begins
     const end = lastBlock === tail.crcs.length - 1 ? blobEnd(tail) : (lastBlock + 1) * BLOCK_BYTES
     const bytes = await blob.read(start, Math.max(end, to) - start)
-    this.#bytesRead += bytes.length
+    this.#count(request, bytes.length)
     for (let block = firstBlock; block <= lastBlock; block++) {
       const at = block * BLOCK_BYTES - start
       if (crc32(bytes.subarray(at, at + Math.min(BLOCK_BYTES, end - start - at))) !== tail.crcs[block]) {
@@ -179,6 +179,10 @@ export class PartReader {
       }
     }
     return { bytes, start }
+  }
+
+  #count(request: object, bytes: number): void {
+    this.#bytesRead.set(request, this.bytesReadFor(request) + bytes)
   }
 }
 

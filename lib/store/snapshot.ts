@@ -66,6 +66,11 @@ export class Snapshot {
     }))
   }
 
+  /** Bytes read from the store through this view. */
+  get bytesRead(): number {
+    return this.#reader.bytesReadFor(this)
+  }
+
   /** The table-wide types of the columns that were ever cached. */
   get columns(): readonly Field[] {
     return [...this.#columns.values()]
