@@ -11,11 +11,12 @@ import { orderValueOf, sameOrderValue } from '../lib/query/order-values.js'
 import { storeParameters } from '../lib/query/parameters.js'
 import { noOrderValue } from '../lib/query/progress.js'
 import { identityOf, storeOf, type QueryContext } from '../lib/query/query-context.js'
+import { compareRanges } from '../lib/query/reconcile.js'
 import { Statements } from '../lib/query/statements.js'
 import { Run } from '../lib/run.js'
 import type { SourceSnapshot } from '../lib/source/snapshot.js'
 import { cacheSource } from '../streams/cache-source.js'
-import { querySource } from '../streams/query-source.js'
+import { mendedSource, querySource } from '../streams/query-source.js'
 import { countedRows, fetchedRows } from './fetched-rows.js'
 import { openSnapshot, recordBase, type QueryRows } from './query-cached.js'
 import { checkIncremental, type IncrementalOptions } from './query-options.js'
@@ -30,7 +31,7 @@ import { ResultStream } from './result-stream.js'
 export function incrementalRows(context: QueryContext, sql: string, options: IncrementalOptions): QueryRows {
   checkIncremental(sql, options)
   const { source } = context
-  const { orderColumn, keyColumn, nullOrder = 'refuse' } = options
+  const { orderColumn, keyColumn, nullOrder = 'refuse', reconcile = false } = options
   const identity: QueryIdentity = { kind: 'incremental', sql, params: storeParameters(options.params), ...identityOf(context), orderColumn, keyColumn: keyColumn ?? null }
   const store = storeOf(context, identity)
   const run = new Run(store.name)
@@ -65,9 +66,13 @@ export function incrementalRows(context: QueryContext, sql: string, options: Inc
     const statements = new Statements(dialect, { text: judged.text, params: [...options.params ?? []] }, plan)
     if (nullOrder === 'refuse' && (await answerOf(snapshot, statements.nulls())).length > 0) throw noOrderValue(plan.order)
 
+    if (reconcile && !dialect.rowHash) {
+      throw new UnsupportedQueryError({ construct: 'reconcile', reason: `${dialect.name} has no checksums to compare rows by: use refresh: 'full'` })
+    }
     const usable = options.refresh === 'full' ? undefined : stillValid(cached, snapshot)
+    const withHashes = reconcile || usable?.record.hasRowHashes === true
     let increment: Increment = usable
-      ? await planIncrement(usable, { snapshot, statements, plan, overlap: options.overlap === undefined ? undefined : String(options.overlap) })
+      ? await planIncrement(usable, { snapshot, statements, plan, overlap: options.overlap === undefined ? undefined : String(options.overlap), rereads: reconcile })
       : await planFull(snapshot, statements, plan)
     let base: CachedQuery | undefined = usable
     if (increment.isBelow) {
@@ -76,7 +81,12 @@ export function incrementalRows(context: QueryContext, sql: string, options: Inc
       increment = { ...increment, isBelow: false }
       base = undefined
     }
-    const { keep, bound, head, progress } = increment
+    const { bound, head, progress } = increment
+    const ranges = reconcile && base && bound && 'from' in bound && bound.from !== undefined
+      ? await compareRanges(base, { keep: increment.keep, end: bound.from, order: plan.order, snapshot, statements }) : []
+    const mended = ranges.slice(Math.max(0, ranges.findIndex(({ isSame }) => !isSame))).filter(() => ranges.some(({ isSame }) => !isSame))
+    const keep = mended[0]?.fromRow ?? increment.keep
+    progress.rows = keep
     if (base && keep > 0) yield * countedRows(cacheSource({ cached: base, to: keep }), run)
 
     const committer = manifest && new QueryCommitter(store, run, {
@@ -90,24 +100,27 @@ export function incrementalRows(context: QueryContext, sql: string, options: Inc
           return undefined
         }
         return { ...recordBase(context, identity, snapshot), columns, rows: progress.rows, hits: base ? 1 : 0,
-          ...(base ? { fullMs: base.record.fullMs } : {}),
+          ...(base ? { fullMs: base.record.fullMs } : {}), ...(withHashes ? { hasRowHashes: true } : {}),
           watermark: { orderColumn, keyColumn: keyColumn ?? null, value: head?.value ?? null, key: head?.key ?? null, ties: progress.ties } }
       },
-      ...(base ? { isUnchanged: async batches => {
+      ...(base && mended.length === 0 ? { isUnchanged: async batches => {
         const { watermark, rows } = base.record
         const isSame = progress.rows === rows && head?.value === watermark?.value && (head?.key ?? null) === watermark?.key && await isCachedAs(base, keep, batches)
         if (isSame) await context.uses.add(store)
         return isSame
       } } : {})
     })
-    const { text, params } = statements.rows(bound)
-    yield * fetchedRows(querySource({ snapshot, sql: text, params }), { context, run, progress, committer, signal })
+    const { text, params } = statements.rows(bound, { withHashes })
+    const fresh = querySource({ snapshot, sql: text, params })
+    yield * fetchedRows(base && mended.length > 0 ? mendedSource(base, mended, fresh, { snapshot, statements, run }) : fresh, { context, run, progress, committer, signal })
     if (nullOrder === 'refetch') yield * nullRows(snapshot, statements)
   }
 
   /** What is cached, unless the statement means something else by now. */
   function stillValid(cached: CachedQuery | undefined, snapshot: SourceSnapshot): CachedQuery | undefined {
     if (!cached?.record.watermark || cached.record.watermark.value === null) return undefined
+    // checksums are made when rows are read: to compare them later, all rows have to be read with them once
+    if (reconcile && !cached.record.hasRowHashes) return undefined
     const shape = (fields: readonly Field[]): string => JSON.stringify(fields.map(({ name, type, origin }) => [name, type, origin ?? null]))
     if (shape(cached.record.columns) !== shape(columns)) {
       run.warn({ code: 'QUERY_COLUMNS_CHANGED', message: 'the columns of the result changed since it was cached; everything is read anew' })

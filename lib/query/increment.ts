@@ -57,10 +57,11 @@ function headOf(row: Record<string, unknown> | undefined, { order }: OrderPlan):
  * Decide which cached rows stay and from where on the source is read, by what the source says in this snapshot.
  *
  * @param cached with a watermark that is not null
+ * @param rereads the boundary is read again even where the key would spare it
  * @throws {InvalidArgumentError} an overlap that is none
  */
-export async function planIncrement(cached: CachedQuery, { snapshot, statements, plan, overlap }:
-{ snapshot: SourceSnapshot, statements: Statements, plan: OrderPlan, overlap: string | undefined }): Promise<Increment> {
+export async function planIncrement(cached: CachedQuery, { snapshot, statements, plan, overlap, rereads = false }:
+{ snapshot: SourceSnapshot, statements: Statements, plan: OrderPlan, overlap: string | undefined, rereads?: boolean }): Promise<Increment> {
   const { record } = cached
   const watermark = record.watermark!
   const value = watermark.value!
@@ -78,7 +79,7 @@ export async function planIncrement(cached: CachedQuery, { snapshot, statements,
     const keep = await countBefore(cached, bound, order)
     return { keep, bound: keep === 0 ? undefined : { from: text }, head, progress: new ResultProgress({ rows: keep, order }) }
   }
-  if (plan.keyIsBound && watermark.key !== null && head.key !== null) {
+  if (!rereads && plan.keyIsBound && watermark.key !== null && head.key !== null) {
     // a row that came late with a lower key at the very watermark would be lost: then the boundary is read again
     const [answer] = await answerOf(snapshot, statements.ties(value, watermark.key))
     if (Number(answer!['n']) === watermark.ties) {

@@ -16,8 +16,8 @@ type Piece = string | Bound | typeof INNER | readonly Piece[]
 /** Stands for the user's statement as a sub-select called `q`. */
 const INNER = Symbol('the statement')
 
-/** Where rows begin: at a value, or after a value and a key. */
-export type RowBound = { from: string } | { after: string, key: string }
+/** Which rows: from a value on (below another), or after a value and a key. */
+export type RowBound = { from?: string | undefined, to?: string } | { after: string, key: string }
 
 /** Writes the statements that an incremental query sends, around the user's own, which is never changed. */
 export class Statements {
@@ -61,10 +61,10 @@ export class Statements {
   /** The rows from the bound on, all of them without one, in order. */
   rows(bound: RowBound | undefined, { withHashes = false } = {}): Statement {
     const { order, key, ties } = this.#plan
-    const where: Piece[] = !bound ? [this.#name(order), ' IS NOT NULL']
-      : 'from' in bound ? [this.#by(order), ' >= ', this.#value(bound.from, order)]
-        : [this.#by(order), ' >= ', this.#value(bound.after, order), ' AND (', this.#by(order), ' > ', this.#value(bound.after, order),
-            ' OR ', this.#name(key!), ' > ', this.#value(bound.key, key!), ')']
+    const by = this.#by(order)
+    const where: Piece[] = bound && 'after' in bound
+      ? [by, ' >= ', this.#value(bound.after, order), ' AND (', by, ' > ', this.#value(bound.after, order), ' OR ', this.#name(key!), ' > ', this.#value(bound.key, key!), ')']
+      : this.#between(bound?.from, bound?.to)
     return this.#render(['SELECT q.*', withHashes ? `, ${this.#hash()}` : '', ' FROM ', INNER, ' WHERE ', where,
       ' ORDER BY ', [this.#by(order), ...ties.map(({ column, isDescending }) => `${this.#name(column)}${isDescending ? ' DESC' : ''}`)].join(', ')])
   }
@@ -78,11 +78,14 @@ export class Statements {
 
   /** Count and sum of the rows' checksums from one value (inclusive) to another (exclusive; the end when absent): `n`, `total`. */
   checksum(from: string | undefined, to: string | undefined): Statement {
-    const { order, columns } = this.#plan
-    const where: Piece[] = [this.#name(order), ' IS NOT NULL']
-    if (from !== undefined) where.push(' AND ', this.#by(order), ' >= ', this.#value(from, order))
+    return this.#render(['SELECT COUNT(*) AS n, CAST(SUM(', this.#dialect.rowHash!('q', this.#plan.columns), ') AS ', this.#dialect.name === 'postgres' ? 'text' : 'CHAR', ') AS total FROM ', INNER, ' WHERE ', this.#between(from, to)])
+  }
+
+  #between(from: string | undefined, to: string | undefined): Piece[] {
+    const { order } = this.#plan
+    const where: Piece[] = from === undefined ? [this.#name(order), ' IS NOT NULL'] : [this.#by(order), ' >= ', this.#value(from, order)]
     if (to !== undefined) where.push(' AND ', this.#by(order), ' < ', this.#value(to, order))
-    return this.#render(['SELECT COUNT(*) AS n, CAST(SUM(', this.#dialect.rowHash!('q', columns), ') AS ', this.#dialect.name === 'postgres' ? 'text' : 'CHAR', ') AS total FROM ', INNER, ' WHERE ', where])
+    return where
   }
 
   #hash(): string {
