@@ -33,7 +33,7 @@ interface Step { id: number, kind: Kind, value: number, refresh: boolean }
 
 const step: fc.Arbitrary<Step> = fc.record({ id: fc.nat(3), kind: fc.constantFrom(...kinds), value: fc.nat(2), refresh: fc.integer({ min: 0, max: 2 }).map(n => n === 0) })
 
-const RUNS = process.env['MILLRACE_FAULTS'] === 'long' ? 3000 : 100
+const RUNS = process.env['MILLRACE_FAULTS'] === 'long' ? 3000 : 60
 
 describe('a column whose type drifts at the source', function () {
   this.timeout(RUNS * 1000)

@@ -9,7 +9,7 @@ import { expect } from 'chai'
 import type { Remains } from './model.js'
 
 const run = promisify(execFile)
-const script = fileURLToPath(new URL('model-runs.ts', import.meta.url))
+const script = fileURLToPath(new URL('processes/model-runs.ts', import.meta.url))
 const ZONES = [['UTC', 0], ['America/Sao_Paulo', 180], ['Asia/Kolkata', -330]] as const
 const RUNS = process.env['MILLRACE_FAULTS'] === 'long' ? 20_000 : 350
 const SEED = 20240229

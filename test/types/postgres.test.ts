@@ -16,7 +16,7 @@ import { columnsOf, createCases, expectedRows, NULL_ROW, type Case } from './pos
 import { ask, errorOf, everyWay, nobody, same, typesOf, withCache } from './support.js'
 
 const run = promisify(execFile)
-const script = fileURLToPath(new URL('print-rows.ts', import.meta.url))
+const script = fileURLToPath(new URL('processes/print-rows.ts', import.meta.url))
 const ZONES = { UTC: 0, 'America/Sao_Paulo': 180, 'Asia/Kolkata': -330 }
 
 interface Printed { zone: number, rows: Row[], columns: Record<string, unknown>, schema: Field[] }

@@ -4,8 +4,8 @@
  */
 import { serialize } from 'node:v8'
 import pg from 'pg'
-import { postgresSource } from '../../lib/source/postgres.js'
-import { ask, nobody, testCache } from './support.js'
+import { postgresSource } from '../../../lib/source/postgres.js'
+import { ask, nobody, testCache } from '../support.js'
 
 const request = JSON.parse(process.argv[2]!) as { dir: string, ids: number[], columns: string[], url?: string, compact?: boolean }
 const pool = request.url === undefined ? undefined : new pg.Pool({ connectionString: request.url })

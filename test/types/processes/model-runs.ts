@@ -5,8 +5,8 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { deserialize, serialize } from 'node:v8'
-import { runModel, type Remains } from './model.js'
-import { ask, nobody, same, testCache } from './support.js'
+import { runModel, type Remains } from '../model.js'
+import { ask, nobody, same, testCache } from '../support.js'
 
 async function verify(remains: readonly Remains[]): Promise<number> {
   let checked = 0
