@@ -25,7 +25,8 @@ export class DataStream<R extends object = Row> extends Readable {
   #report: RunReport | undefined
 
   constructor(checked: CheckedRequest) {
-    super({ objectMode: true, highWaterMark: 1 })
+    // the stages keep the next batch ready; another one here would count as delivered
+    super({ objectMode: true, highWaterMark: 0 })
     this.#checked = checked
     if (checked.request.signal) addAbortSignal(checked.request.signal, this)
   }
