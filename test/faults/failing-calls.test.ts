@@ -1,10 +1,9 @@
 // needs: strace linux
-import { cpSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { cpSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { brokenIn, journalled } from './support/check.js'
-import { counts, idsFrom, shortOrLong } from './support/rows.js'
+import { counts, folderInMemory, idsFrom, shortOrLong } from './support/rows.js'
 import { attachStrace, endWorkersWithSuite, inLanes, startWorker, type Worker } from './support/workers.js'
 
 /** System calls and the errors they are made to fail with; `+`: from that call on, all of them. */
@@ -22,7 +21,7 @@ describe('a system call that fails', function () {
   endWorkersWithSuite()
   let folder = ''
   before(async () => {
-    folder = mkdtempSync(join(tmpdir(), 'millrace-fail-'))
+    folder = folderInMemory('fail')
     const worker = await startWorker()
     await worker.ask({ dir: join(folder, 'template'), merges: [{ from: 0, count: 300, step: 3 }] })
     await worker.kill()

@@ -1,10 +1,9 @@
 // needs: strace linux
-import { cpSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { cpSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { brokenIn, journalled } from './support/check.js'
-import { counts, idsFrom, shortOrLong } from './support/rows.js'
+import { counts, folderInMemory, idsFrom, shortOrLong } from './support/rows.js'
 import { attachStrace, endWorkersWithSuite, inLanes, startWorker } from './support/workers.js'
 import type { Command } from './support/worker.js'
 
@@ -23,7 +22,7 @@ describe('a process killed at a system call', function () {
   endWorkersWithSuite()
   let folder = ''
   before(async () => {
-    folder = mkdtempSync(join(tmpdir(), 'millrace-kill-'))
+    folder = folderInMemory('kill')
     const worker = await startWorker()
     await worker.ask({ dir: join(folder, 'template'), merges: [{ from: 0, count: 300, step: 3 }] })
     await worker.kill()
@@ -47,7 +46,7 @@ describe('a process killed at a system call', function () {
   }
 
   it('leaves the state before or after, loses nothing it reported, and no leftovers', async () => {
-    const stride = shortOrLong(12, 1)
+    const stride = shortOrLong(8, 1)
     let [points, calls] = [0, 0]
     const broken: string[] = []
     await inLanes(SYSCALLS, 2, async syscall => {

@@ -1,10 +1,9 @@
 // needs: linux
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { writeTemplate, type MutationResult } from './support/mutations.js'
-import { counts, shortOrLong } from './support/rows.js'
+import { counts, folderInMemory, shortOrLong } from './support/rows.js'
 import { endWorkersWithSuite, inLanes, startWorker } from './support/workers.js'
 
 /** A batch of mutations that takes longer than this hangs. */
@@ -16,7 +15,7 @@ describe('a cache with a damaged file', function () {
   endWorkersWithSuite()
   let folder = ''
   before(async () => {
-    folder = mkdtempSync(join(tmpdir(), 'millrace-damage-'))
+    folder = folderInMemory('damage')
     await writeTemplate(join(folder, 'template'))
   })
   after(() => { rmSync(folder, { recursive: true, force: true }) })

@@ -1,3 +1,6 @@
+import { existsSync, mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { Id } from '../../../lib/batch/ids.js'
 import type { Row } from '../../../lib/batch/row-factory.js'
 import type { Fetcher } from '../../../lib/source/fetcher.js'
@@ -5,10 +8,16 @@ import type { Fetcher } from '../../../lib/source/fetcher.js'
 /** The columns of every row of the fault tests. */
 export const COLUMNS = ['name', 'score', 'note', 'version'] as const
 
+const texts = new Map<number, string>()
+
 /** About 100 characters that no dictionary shortens. */
 function textOf(n: number): string {
-  let text = ''
-  for (let i = 1; i <= 16; i++) text += ((n + 1) * i * 2654435761 % 4294967296).toString(36)
+  let text = texts.get(n)
+  if (text === undefined) {
+    text = ''
+    for (let i = 1; i <= 16; i++) text += ((n + 1) * i * 2654435761 % 4294967296).toString(36)
+    texts.set(n, text)
+  }
   return text
 }
 
@@ -45,6 +54,12 @@ export function wrongRow(rows: Iterable<Row>, ids: readonly number[], versionOf:
 /** `count` ids from `from` on, `step` apart. */
 export function idsFrom(from: number, count: number, step = 1): number[] {
   return Array.from({ length: count }, (_, i) => from + i * step)
+}
+
+/** A new folder in memory where the machine has such a place: faults of processes and files need no disk, and cost it much. */
+export function folderInMemory(name: string): string {
+  const root = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
+  return mkdtempSync(join(root, `millrace-${name}-`))
 }
 
 /** The long form was asked for (`npm run test:faults`). */

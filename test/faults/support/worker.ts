@@ -24,8 +24,8 @@ export interface Merge {
 /** What a worker is asked to do. */
 export interface Command {
   dir: string
-  partBytes?: number
-  graceMs?: number
+  partBytes?: number | undefined
+  graceMs?: number | undefined
   durability?: 'commit' | 'none'
   merges?: Merge[]
   compact?: boolean
