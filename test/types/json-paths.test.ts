@@ -69,6 +69,16 @@ describe('JSON paths', () => {
     same((await ask(cache, { ids: [7, 8, 9], columns: ['m.a'], fetcher: rowsOf(mended) })).toRows(), [7, 8, 9].map(id => ({ id, 'm.a': 2 })))
   }))
 
+  it('are not mistaken for a column whose real name has the dot, when both are asked for', () => withCache(async cache => {
+    const rows = [{ id: 1, 'a\\.b': 'real', 'a.b': 'inner' }]
+    for (const given of [{ id: 1, 'a.b': 'real', a: { b: 'inner' } }, { id: 1, 'a.b': 'real', a: '{"b":"inner"}' }]) {
+      await everyWay(cache, { ids: [1], columns: ['a\\.b', 'a.b'], refresh: true, fetcher: () => [given] }, rows)
+      await everyWay(cache, { ids: [1], columns: ['a\\.b', 'a.b'], refresh: true, fetcher: () => fromColumns({ id: [1], 'a.b': [given['a.b']], a: [given.a] }) }, rows)
+    }
+    // asked for alone, the name is the ready-made path
+    await everyWay(cache, { ids: [2], columns: ['a.b'], fetcher: () => [{ id: 2, 'a.b': 'ready', a: { b: 'inner' } }] }, [{ id: 2, 'a.b': 'ready' }])
+  }))
+
   it('see no document in values that are none: bytes, dates, numbers', () => withCache(async cache => {
     await everyWay(cache, { ids: [1], columns: ['b.0', 'd.x', 'n.x'], fetcher: () => [{ id: 1, b: Uint8Array.of(7), d: new Date(0), n: 5 }] }, [{ id: 1, 'b.0': null, 'd.x': null, 'n.x': null }])
     const batch = fromColumns({ id: [2], b: [Uint8Array.of(7)], d: ['2024-01-01'], u: ['a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'], l: [['2024-01-01', null]] }, { types: { d: 'date', u: 'uuid', l: 'list<date>' } })
