@@ -40,8 +40,11 @@ export interface BlobReader {
   readonly bytes: number
   /** Changes when the blob is replaced or altered; equal means what was verified once still holds. */
   readonly identity: string
-  /** Exactly `length` bytes from `offset` on, in a buffer of their own that starts 8-byte aligned. */
-  read(offset: number, length: number): Promise<Uint8Array>
+  /**
+   * Exactly `length` bytes from `offset` on, in a buffer of their own that starts 8-byte aligned; or in the first bytes of `into`,
+   * if that is given (it is long enough) and the implementer can.
+   */
+  read(offset: number, length: number, into?: Uint8Array): Promise<Uint8Array>
   close(): Promise<void>
 }
 

@@ -40,9 +40,9 @@ export function localBlobStore({ dir, durability = 'commit' }: { dir: string, du
     return {
       bytes: Number(now.size),
       identity: `${path}:${identity}`,
-      read: (offset, length) => files.with(path, (handle, stats) => {
+      read: (offset, length, into) => files.with(path, (handle, stats) => {
         if (identityOf(stats) !== identity) throw new CacheCorruptionError({ file: path, reason: 'was replaced while it was read' })
-        return readFully(handle, path, offset, length)
+        return readFully(handle, path, offset, length, into)
       }),
       close: () => files.forget(path)
     }
@@ -110,10 +110,10 @@ function identityOf({ dev, ino, size, mtimeNs }: BigIntStats): string {
   return `${dev}:${ino}:${size}:${mtimeNs}`
 }
 
-async function readFully(handle: FileHandle, path: string, offset: number, length: number): Promise<Uint8Array> {
+async function readFully(handle: FileHandle, path: string, offset: number, length: number, into?: Uint8Array): Promise<Uint8Array> {
   // not from the shared pool: the buffer starts aligned and its memory goes when the last view goes
   // (and a plain Uint8Array: a Buffer's slice() is no copy)
-  const bytes = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer)
+  const bytes = into?.subarray(0, length) ?? new Uint8Array(Buffer.allocUnsafeSlow(length).buffer)
   let done = 0
   while (done < length) {
     const { bytesRead } = await handle.read(bytes, done, length - done, offset + done)

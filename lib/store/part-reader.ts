@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib'
-import type { Field } from '../batch/column-type.js'
+import { listElement, type Field } from '../batch/column-type.js'
 import { concatVectors } from '../batch/combine.js'
 import { gatherVector, ownBytes, sliceVector, type Vector } from '../batch/vector.js'
 import { CacheCorruptionError } from '../errors.js'
@@ -14,6 +14,7 @@ import { parseTail, type PartTail } from './part-tail.js'
 
 const TAIL_CACHE_BYTES = 64 * 1024 * 1024
 const DECODED_CACHE_BYTES = 32 * 1024 * 1024
+const SCRATCH_BYTES = 16 * 1024 * 1024
 
 /** Above this share of a row group's rows the whole column is decoded and the rows picked from it. */
 const DECODE_ALL_SHARE = 1 / 16
@@ -40,6 +41,7 @@ export class PartReader {
   readonly #blobs: BlobStore
   readonly #tails = new BoundedCache<OpenPart>(TAIL_CACHE_BYTES)
   readonly #decoded = new BoundedCache<Vector>(DECODED_CACHE_BYTES)
+  readonly #scratch = new ScratchBuffers(SCRATCH_BYTES)
   readonly #bytesRead = new WeakMap<object, number>()
 
   constructor(blobs: BlobStore) {
@@ -135,12 +137,15 @@ export class PartReader {
     const meta = open.tail.rowGroups[group]!
     const picked = picks instanceof Uint32Array ? picks.length : picks.to - picks.from
     const whole = picked > meta.rows * DECODE_ALL_SHARE
+    // what is picked is copied, but for lists of bytes: the memory it is read into can be used again
+    const copied = !whole && fields.every(({ field }) => listElement(field.type) === undefined)
     const keys = fields.map(({ at }) => `${open.blob.identity}:${group}:${at}`)
     const vectors = new Array<Vector | undefined>(fields.length)
     if (whole) keys.forEach((key, c) => { vectors[c] = this.#decoded.get(key) })
     const wanted = fields.flatMap((_, c) => vectors[c] ? [] : [c])
     for (const run of readRuns(meta, wanted.map(c => fields[c]!.at))) {
-      const { bytes, start } = await this.#readVerified(open, file, run.from, run.to, request)
+      const into = copied ? this.#scratch.take(run.to - run.from + 2 * BLOCK_BYTES) : undefined
+      const { bytes, start } = await this.#readVerified(open, file, run.from, run.to, request, into)
       for (const c of wanted) {
         const { field, at } = fields[c]!
         const chunk = meta.columns[at]!
@@ -156,6 +161,7 @@ export class PartReader {
           if (picked < meta.rows) this.#decoded.set(keys[c]!, vector, chunk.uncompressedBytes)
         }
       }
+      if (into) this.#scratch.giveBack(into)
     }
     const complete = vectors as Vector[]
     if (!whole) return complete
@@ -163,14 +169,14 @@ export class PartReader {
   }
 
   /** Reads whole blocks around `from` … `to` and checks them; `start` is the file offset of `bytes`. */
-  async #readVerified(open: OpenPart, file: string, from: number, to: number, request: object): Promise<{ bytes: Uint8Array, start: number }> {
+  async #readVerified(open: OpenPart, file: string, from: number, to: number, request: object, into?: Uint8Array): Promise<{ bytes: Uint8Array, start: number }> {
     const { tail, blob } = open
     const firstBlock = Math.floor(from / BLOCK_BYTES)
     const lastBlock = Math.floor((to - 1) / BLOCK_BYTES)
     const start = firstBlock * BLOCK_BYTES
     // the last block before the tail ends where the tail begins
     const end = lastBlock === tail.crcs.length - 1 ? blobEnd(tail) : (lastBlock + 1) * BLOCK_BYTES
-    const bytes = await blob.read(start, Math.max(end, to) - start)
+    const bytes = await blob.read(start, Math.max(end, to) - start, into)
     this.#count(request, bytes.length)
     for (let block = firstBlock; block <= lastBlock; block++) {
       const at = block * BLOCK_BYTES - start
@@ -183,6 +189,29 @@ export class PartReader {
 
   #count(request: object, bytes: number): void {
     this.#bytesRead.set(request, this.bytesReadFor(request) + bytes)
+  }
+}
+
+/** Memory to read into, used again and again: fresh megabytes for every row group cost more than reading them. */
+class ScratchBuffers {
+  readonly #maxBytes: number
+  #free: Uint8Array[] = []
+
+  /** @param maxBytes kept while nobody uses them */
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes
+  }
+
+  /** At least `bytes` long, with anything in it. */
+  take(bytes: number): Uint8Array {
+    const at = this.#free.findIndex(buffer => buffer.length >= bytes)
+    if (at !== -1) return this.#free.splice(at, 1)[0]!
+    return new Uint8Array(Buffer.allocUnsafeSlow(Math.ceil(bytes / 2 ** 20) * 2 ** 20).buffer)
+  }
+
+  giveBack(buffer: Uint8Array): void {
+    this.#free.push(buffer)
+    while (this.#free.reduce((sum, { length }) => sum + length, 0) > this.#maxBytes) this.#free.shift()
   }
 }
 
