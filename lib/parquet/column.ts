@@ -4,7 +4,7 @@ import type { ColumnChunkMeta } from './column-chunk.js'
 import { wrapCorruption } from './corruption.js'
 import { decodeList } from './decode-list.js'
 import { decodePlain, pickPlain } from './decode-plain.js'
-import { decodeHybrid, solePackedValues, soleRepeatedValue } from './hybrid.js'
+import { decodeHybrid, ranksOf, solePackedValues, soleRepeatedValue } from './hybrid.js'
 import { maxDefinition, readPages, type ColumnPages } from './pages.js'
 import { spreadArray } from './plain-numbers.js'
 
@@ -99,11 +99,12 @@ function checkCodes(codes: Codes, size: number): void {
 }
 
 function decodePicks(type: ColumnType, pages: ColumnPages, picks: Uint32Array): Vector {
-  const { definitions, present } = pages
+  const { bits, present } = pages
   if (type === 'null') return nullVector(type, picks.length)
-  if (definitions === undefined) return pickValues(type, pages, picks)
+  const definitions = bits ? undefined : pages.definitions
+  if (!bits && !definitions) return pickValues(type, pages, picks)
   const valid = new Uint8Array(picks.length)
-  const positions = presentPositions(definitions, picks, valid)
+  const positions = bits ? ranksOf(bits, picks, valid) : presentPositions(definitions!, picks, valid)
   if (present === 0) return absent(type, picks.length)
   const picked = pickValues(type, pages, positions)
   if (positions.length === picks.length) return { ...picked, valid }

@@ -82,6 +82,33 @@ export function unpackBits(bytes: Uint8Array, out: Uint8Array): void {
   for (let shift = 0; i < out.length; i++, shift++) out[i] = bytes[whole]! >>> shift & 1
 }
 
+/** Set bits of each byte. */
+const ONES = new Uint8Array(256)
+for (let byte = 1; byte < 256; byte++) ONES[byte] = ONES[byte >> 1]! + (byte & 1)
+
+/** How many of the first `count` bits are set. */
+export function countBits(bits: Uint8Array, count: number): number {
+  const whole = count >>> 3
+  let ones = 0
+  for (let at = 0; at < whole; at++) ones += ONES[bits[at]!]!
+  return count % 8 === 0 ? ones : ones + ONES[bits[whole]! & (1 << count % 8) - 1]!
+}
+
+/** For ascending positions `picks` that are set: how many set bits are before each. `set` gets each pick's own bit. */
+export function ranksOf(bits: Uint8Array, picks: Uint32Array, set: Uint8Array): Uint32Array {
+  const ranks = new Uint32Array(picks.length)
+  let found = 0
+  let at = 0
+  let before = 0
+  for (let i = 0; i < picks.length; i++) {
+    const pick = picks[i]!
+    for (; at < pick >>> 3; at++) before += ONES[bits[at]!]!
+    set[i] = bits[at]! >>> (pick & 7) & 1
+    if (set[i] === 1) ranks[found++] = before + ONES[bits[at]! & (1 << (pick & 7)) - 1]!
+  }
+  return ranks.subarray(0, found)
+}
+
 /** One run of a hybrid stream. A packed run's values lie at `at`, as many as `count` or as the stream has left. */
 interface Run { packed: boolean, count: number, value: number, at: number, end: number }
 

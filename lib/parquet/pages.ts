@@ -1,7 +1,7 @@
 import { listElement, type Field } from '../batch/column-type.js'
 import { plainBytes, uncompress } from './codec.js'
 import type { ColumnChunkMeta } from './column-chunk.js'
-import { decodeHybrid, soleRepeatedValue } from './hybrid.js'
+import { countBits, decodeHybrid, solePackedValues, soleRepeatedValue, unpackBits } from './hybrid.js'
 import { readPageHeader, type PageHeader } from './hyparquet-internals.js'
 
 /** A column chunk taken apart. */
@@ -11,7 +11,9 @@ export interface ColumnPages {
   /** From the first value to the page's end. */
   values: Uint8Array
   /** Definition levels, undefined where all values are present. */
-  definitions?: Uint8Array | undefined
+  readonly definitions?: Uint8Array | undefined
+  /** The definition levels as they came, where that is one run of bits; `definitions` unpacks them each time it is read. */
+  bits?: Uint8Array | undefined
   /** Repetition levels, for lists only. */
   repetitions?: Uint8Array | undefined
   /** How many values the page holds. */
@@ -35,11 +37,20 @@ export function readPages(field: Field, chunk: ColumnChunkMeta, given: Uint8Arra
   const sections = header.type === 'DATA_PAGE' ? sectionsOf(chunk, header, body, isList) : sectionsOfV2(chunk, header, body)
   const encoding = sections.encoding === 'PLAIN_DICTIONARY' ? 'RLE_DICTIONARY' : sections.encoding
   if (encoding !== 'PLAIN' && !(encoding === 'RLE_DICTIONARY' && dictionary)) throw new Error(`values are encoded as ${encoding}`)
+  const base = { dictionary, encoding, values: sections.values } as const
+  const bits = isList || !chunk.optional || chunk.values === 0 ? undefined : solePackedValues(sections.definitions, chunk.values, 1)
+  if (bits) return { ...base, bits, present: countBits(bits, chunk.values), get definitions() { return unpacked(bits, chunk.values) } }
   const definitions = decodeDefinitions(chunk, sections.definitions, isList)
   const repetitions = isList ? new Uint8Array(chunk.values) : undefined
   if (repetitions) decodeHybrid(sections.repetitions, 1, repetitions)
-  return { dictionary, encoding, values: sections.values, definitions, repetitions,
+  return { ...base, definitions, repetitions,
     present: definitions === undefined ? chunk.values : countOf(definitions, maxDefinition(chunk, isList)) }
+}
+
+function unpacked(bits: Uint8Array, count: number): Uint8Array {
+  const levels = new Uint8Array(count)
+  unpackBits(bits, levels)
+  return levels
 }
 
 /** The definition level of a value that is there. */
