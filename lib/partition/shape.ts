@@ -103,9 +103,13 @@ function equalitiesOf(conditions: readonly Expression[], partitionKey: string): 
 }
 
 /** The names of FROM that stand for something with rows of its own, and where each finds the partition key. */
-function holdersOf({ scope, reading, keyed, tables: { length } }: Flattened): { alias: string, key: ColumnExpression | undefined, isKeyed: boolean }[] {
+function holdersOf({ scope, reading, keyed, tables: { length } }: Flattened, shown: ReadonlySet<string>): { alias: string, key: ColumnExpression | undefined, isKeyed: boolean }[] {
   const { partitionKey } = reading.options
   const seen = new Set(keyed)
+  for (const alias of shown) {
+    const binding = scope.bindings.get(alias)
+    if (binding?.kind === 'table') seen.add(binding.table)
+  }
   return [...scope.bindings].flatMap(([alias, binding]) => {
     if (binding.kind === 'opaque' || length === 0) return []
     try {
@@ -119,9 +123,20 @@ function holdersOf({ scope, reading, keyed, tables: { length } }: Flattened): { 
   })
 }
 
-function chooseAnchor(flat: Flattened, equalities: Equalities, sql: string): { alias: string, key: ColumnExpression } {
+/** Names of which the query puts out, groups by or sorts by the partition key. */
+function namesShowing({ targetList, groupClause, sortClause }: Select, partitionKey: string): Set<string> {
+  const shown = new Set<string>()
+  walk([targetList ?? [], groupClause ?? [], sortClause ?? []], node => {
+    if (node.SubLink) return false
+    const names = namesOf(node.ColumnRef?.fields)
+    if (names.length === 2 && names[1] === partitionKey) shown.add(names[0]!)
+  })
+  return shown
+}
+
+function chooseAnchor(select: Select, flat: Flattened, equalities: Equalities, sql: string): { alias: string, key: ColumnExpression } {
   const { partitionKey } = flat.reading.options
-  const holders = holdersOf(flat)
+  const holders = holdersOf(flat, namesShowing(select, partitionKey))
   const opaque = [...flat.scope.bindings.values()].filter(binding => binding.kind === 'opaque')
   const untied = (reason: string): never => refuse('a query whose tables are not tied to the partition key', sql, undefined, reason)
   if (holders.length === 0) {
@@ -134,7 +149,7 @@ function chooseAnchor(flat: Flattened, equalities: Equalities, sql: string): { a
   }
   const tied = holders.flatMap(({ alias, key, isKeyed }) => key && isKeyed ? [{ alias, key }] : [])
   const groups = new Set(tied.map(({ key }) => equalities.root(keyOf(key))))
-  if (groups.size === 0) untied(`no condition reads ${partitionKey}`)
+  if (groups.size === 0) untied(`nothing reads ${partitionKey}`)
   if (groups.size > 1) untied(`${tied.map(({ alias }) => alias).join(', ')} are not joined by ${partitionKey}`)
   return tied[0]!
 }
@@ -201,7 +216,7 @@ export function readShape(sql: string, options: ReadingOptions): QueryShape {
   const flat = flatten(select, options)
   const expressions = conditionsOf({ k: 'and', args: flat.conditions })
   const equalities = equalitiesOf(expressions, options.partitionKey)
-  const { alias, key } = chooseAnchor(flat, equalities, sql)
+  const { alias, key } = chooseAnchor(select, flat, equalities, sql)
   const keyColumns = keyColumnsOf(expressions, equalities, key, options.partitionKey)
   const conditions = expressions.map(expression => conditionOf(expression, keyColumns)).filter(({ mask }) => mask !== 0)
   const base = flat.tables[key.table]!
