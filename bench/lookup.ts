@@ -20,13 +20,19 @@ const engine = await engineOf(options.engine)
 await engine.open()
 for (const count of [1000, 100_000]) {
   const times: number[] = []
+  const cpuTimes: number[] = []
   for (let round = 0; round < WARM_UP + ROUNDS; round++) {
     const ids = sample(all, count, 100 + round)
+    const cpu = process.cpuUsage()
     const start = performance.now()
     const delivered = await engine.run({ ids, delivery: 'columns', cacheDir: options.cache, fetch: () => { throw new Error('a miss') } })
-    if (round >= WARM_UP) times.push(performance.now() - start)
+    if (round >= WARM_UP) {
+      times.push(performance.now() - start)
+      const { user, system } = process.cpuUsage(cpu)
+      cpuTimes.push((user + system) / 1000)
+    }
     checkDelivery(delivered, ids.slice().sort())
   }
   printResult({ name: 'lookup', engine: engine.name, tableRows: all.length, rows: count, ms: median(times), minMs: Math.round(Math.min(...times) * 10) / 10,
-    fsync: false })
+    cpuMs: Math.round(median(cpuTimes)), fsync: false })
 }
