@@ -1,0 +1,147 @@
+import { PartitionBackendError, type BackendSupport, type EntryChange, type EntryInfo, type EntryState, type Intersection, type Partition, type PartitionBackend } from '../backend.js'
+import { DATATYPES, type Datatype, type StoredKey } from '../key-types.js'
+import { openLevel, type LevelDb, type LevelOptions } from './level-open.js'
+
+/** How one backend lays out sets. */
+export interface SetCodec {
+  /** Tells the layout, and with it the datatype: what begins otherwise is no set of this backend. 1 to 255. */
+  mark(datatype: Datatype): number
+  /** `offset` free bytes, then the set. */
+  pack(keys: readonly StoredKey[], datatype: Datatype, offset: number): Uint8Array
+  /** The AND of sets (at least one), each from byte `offset`. */
+  intersect(sets: readonly Uint8Array[], datatype: Datatype, offset: number): Set<StoredKey>
+}
+
+/** Mark, seven zeros, then the end of its life as a float64 of ms since 1970, 0 for none. */
+const HEADER_BYTES = 16
+const LIFE_OFFSET = 8
+const PAGE = 1000
+
+type StoredInfo = Omit<EntryInfo, 'hash'>
+
+/**
+ * Entries in a RocksDB or LevelDB of this process. `v` is a set, `i` what is known of an entry, `p` a partition key's type; parts
+ * of a key are divided by NUL, which no name holds. Value and information change in one batch.
+ */
+export async function levelBackend(type: string, supports: BackendSupport, codec: SetCodec, options: LevelOptions): Promise<PartitionBackend> {
+  const db: LevelDb = await openLevel(type, options)
+  const keyOf = (kind: 'v' | 'i', { name }: Partition, hash: string): string => `${kind}\0${name}\0${hash}`
+  let queue: Promise<unknown> = Promise.resolve()
+
+  async function run<T>(action: string, call: () => Promise<T>): Promise<T> {
+    try {
+      return await call()
+    } catch (cause) {
+      throw new PartitionBackendError({ backend: type, action: `could not ${action}`, cause })
+    }
+  }
+  /** Changes read before they write, so one waits for the other. */
+  function inTurn<T>(call: () => Promise<T>): Promise<T> {
+    const turn = queue.then(call, call)
+    queue = turn.catch(() => {})
+    return turn
+  }
+  async function infos(partition: Partition, hashes: readonly string[]): Promise<(StoredInfo | undefined)[]> {
+    const values = await run('read entries', () => db.getMany(hashes.map(hash => keyOf('i', partition, hash))))
+    return values.map(readInfo)
+  }
+  function readInfo(value: Uint8Array | undefined): StoredInfo | undefined {
+    if (!value) return undefined
+    const { state, query, status, tables, storedAt, expiresAt } = JSON.parse(Buffer.from(value).toString()) as StoredInfo
+    return expiresAt !== undefined && expiresAt <= Date.now() ? undefined : { state, query, status, tables, storedAt, expiresAt }
+  }
+  function isSet(value: Uint8Array | undefined, mark: number): value is Uint8Array {
+    if (!value || value.length < HEADER_BYTES || value[0] !== mark) return false
+    const end = new DataView(value.buffer, value.byteOffset).getFloat64(LIFE_OFFSET)
+    return end === 0 || end > Date.now()
+  }
+  async function * pages(from: string): AsyncGenerator<[string, Uint8Array][]> {
+    let page: [string, Uint8Array][] = []
+    try {
+      for await (const entry of db.iterator({ gt: from, lt: `${from}\u{10ffff}` })) {
+        page.push(entry)
+        if (page.length < PAGE) continue
+        yield page
+        page = []
+      }
+    } catch (cause) {
+      throw new PartitionBackendError({ backend: type, action: 'could not list entries', cause })
+    }
+    if (page.length > 0) yield page
+  }
+  async function datatypeOf(name: string): Promise<Datatype | undefined> {
+    const [value] = await run('read a partition key', () => db.getMany([`p\0${name}`]))
+    return value && DATATYPES.find(datatype => datatype === Buffer.from(value).toString())
+  }
+  function removals(partition: Partition, hashes: readonly string[]): { type: 'del', key: string }[] {
+    return hashes.flatMap(hash => (['v', 'i'] as const).map(kind => ({ type: 'del' as const, key: keyOf(kind, partition, hash) })))
+  }
+  async function write(partition: Partition, hash: string, { keys, ...change }: EntryChange): Promise<void> {
+    const [old] = await infos(partition, [hash])
+    const given = Object.fromEntries(Object.entries(change).filter(([, field]) => field !== undefined))
+    const info = { state: 'none', ...old, ...given, ...(keys !== undefined && { state: keys === null ? 'null' : 'set', expiresAt: change.expiresAt }) }
+    const key = keyOf('v', partition, hash)
+    const put = { type: 'put' as const, key: keyOf('i', partition, hash), value: Buffer.from(JSON.stringify(info)) }
+    if (!keys) {
+      const hasNoSet = keys === null || info.state !== 'set'
+      await run('write an entry', () => db.batch([put, ...(hasNoSet ? [{ type: 'del' as const, key }] : [])]))
+      return
+    }
+    const value = codec.pack(keys, partition.datatype, HEADER_BYTES)
+    value[0] = codec.mark(partition.datatype)
+    new DataView(value.buffer).setFloat64(LIFE_OFFSET, change.expiresAt ?? 0)
+    await run('write an entry', () => db.batch([put, { type: 'put', key, value: Buffer.from(value.buffer) }]))
+  }
+
+  return {
+    type, supports, datatypeOf,
+    register: (name, datatype) => inTurn(async () => {
+      const held = await datatypeOf(name)
+      if (held === undefined) await run('register a partition key', () => db.batch([{ type: 'put', key: `p\0${name}`, value: Buffer.from(datatype) }]))
+      return held ?? datatype
+    }),
+    async partitions() {
+      const found: Partition[] = []
+      for await (const page of pages('p\0')) {
+        for (const [key, value] of page) found.push({ name: key.slice(2), datatype: Buffer.from(value).toString() as Datatype })
+      }
+      return found
+    },
+    write: (partition, hash, change) => inTurn(() => write(partition, hash, change)),
+    async info(partition, hash) {
+      const [info] = await infos(partition, [hash])
+      return info && { hash, ...info }
+    },
+    async intersect(partition, hashes): Promise<Intersection> {
+      const values = await run('read sets', () => db.getMany(hashes.map(hash => keyOf('v', partition, hash))))
+      const mark = codec.mark(partition.datatype)
+      const sets = values.filter(value => isSet(value, mark))
+      const used = hashes.filter((_, i) => isSet(values[i], mark))
+      return { keys: sets.length === 0 ? undefined : codec.intersect(sets, partition.datatype, HEADER_BYTES), used }
+    },
+    states: async (partition, hashes) => (await infos(partition, hashes)).map((info): EntryState => info?.state ?? 'none'),
+    async * list(partition) {
+      const start = keyOf('i', partition, '')
+      for await (const page of pages(start)) {
+        const entries = page.flatMap(([key, value]) => {
+          const info = readInfo(value)
+          return info ? [{ hash: key.slice(start.length), ...info }] : []
+        })
+        if (entries.length > 0) yield entries
+      }
+    },
+    remove: (partition, hashes) => inTurn(() => run('remove entries', () => db.batch(removals(partition, hashes)))),
+    forget: partition => inTurn(async () => {
+      const start = keyOf('i', partition, '')
+      for await (const page of pages(start)) {
+        await run('remove entries', () => db.batch(removals(partition, page.map(([key]) => key.slice(start.length)))))
+      }
+      await run('drop a partition key', () => db.batch([{ type: 'del', key: `p\0${partition.name}` }]))
+    }),
+    async bytes(partition, hash) {
+      const [value] = await run('read a set', () => db.getMany([keyOf('v', partition, hash)]))
+      return isSet(value, codec.mark(partition.datatype)) ? value.length : undefined
+    },
+    close: () => inTurn(() => run('close', () => db.close())),
+  }
+}
