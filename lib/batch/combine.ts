@@ -35,6 +35,7 @@ export interface Piece {
  * One vector of `length` rows from pieces of the same type. Positions no piece fills are null.
  */
 export function scatterVectors(type: ColumnType, length: number, pieces: readonly Piece[]): Vector {
+  if (pieces.length === 0) return buildVector(type, new Array<null>(length).fill(null))
   const only = pieces[0]
   if (pieces.length === 1 && only && only.vector.length === length && only.at === 0) return only.vector
   const filled = pieces.reduce((sum, { vector }) => sum + vector.length, 0)

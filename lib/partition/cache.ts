@@ -180,7 +180,7 @@ export async function partitionCache({ backend, partitionKey, datatype, ttlMs = 
     known.set(name, held)
     return { name, datatype: held }
   }
-  async function require(options: KeyOptions): Promise<Partition> {
+  async function knownPartition(options: KeyOptions): Promise<Partition> {
     const partition = await find(options)
     if (partition) return register(partition.name, partition.datatype)
     throw new InvalidArgumentError({ argument: 'partitionKey', expected: 'a partition key with a registered type (its first set registers it)', found: options.partitionKey ?? partitionKey })
@@ -270,17 +270,17 @@ export async function partitionCache({ backend, partitionKey, datatype, ttlMs = 
     getDatatype: async (options = {}) => (await find(options))?.datatype,
     async setNull(hash, { status, ...options } = {}) {
       const change = { ...changeOf(options), ...(status === undefined ? {} : { status: checkStatus(status) }) }
-      await backend.write(await require(options), checkText(hash, 'hash'), { ...change, keys: null })
+      await backend.write(await knownPartition(options), checkText(hash, 'hash'), { ...change, keys: null })
     },
     isNull: async (hash, options = {}) => (await statesOf([checkText(hash, 'hash')], options))[0] === 'null',
     async setQuery(hash, query, options = {}) {
       const { tables } = changeOf(options)
-      await backend.write(await require(options), checkText(hash, 'hash'), { query: checkQuery(query), tables })
+      await backend.write(await knownPartition(options), checkText(hash, 'hash'), { query: checkQuery(query), tables })
     },
     getQuery: async (hash, options = {}) => (await infoOf(hash, options))?.query,
     async setStatus(hash, status, options = {}) {
       checkStatus(status)
-      await backend.write(await require(options), checkText(hash, 'hash'), { status })
+      await backend.write(await knownPartition(options), checkText(hash, 'hash'), { status })
     },
     getStatus: async (hash, options = {}) => {
       const info = await infoOf(hash, options)
