@@ -52,6 +52,8 @@ function syntaxError(error: unknown): UnsupportedQueryError {
  * @throws {UnsupportedQueryError} a syntax error, no statement, or several
  */
 export function parseStatement(sql: string): Node {
+  // the parser takes an empty text for an error of its own
+  if (sql.trim() === '') throw new UnsupportedQueryError({ construct: 'an empty statement' })
   let statements: Statement[]
   try {
     statements = (loadedGrammar().parseSync(sql) as { stmts?: Statement[] }).stmts ?? []
