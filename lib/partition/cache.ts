@@ -21,14 +21,17 @@ export interface EntryOptions extends KeyOptions {
   asOf?: Date | undefined
 }
 
-/** Options of `setSet`. */
-export interface SetOptions extends EntryOptions {
-  /** The type of a new partition key (default: inferred from the keys). */
+/** Options of the calls that can be a partition key's first. */
+export interface NewKeyOptions extends KeyOptions {
+  /** The type of a new partition key. `setSet` infers it from its keys. */
   datatype?: Datatype | undefined
 }
 
+/** Options of `setSet`. */
+export interface SetOptions extends EntryOptions, NewKeyOptions {}
+
 /** Options of `setNull`. */
-export interface NullOptions extends EntryOptions {
+export interface NullOptions extends EntryOptions, NewKeyOptions {
   /** Why there is no set (default: as it is). */
   status?: EntryStatus | undefined
 }
@@ -87,9 +90,9 @@ export interface PartitionCache {
   /** Mark a hash as unusable: not to be used, not to be computed again. Drops its set. */
   setNull(hash: string, options?: NullOptions): Promise<void>
   isNull(hash: string, options?: KeyOptions): Promise<boolean>
-  setQuery(hash: string, query: string, options?: KeyOptions & { tables?: readonly string[] | undefined }): Promise<void>
+  setQuery(hash: string, query: string, options?: NewKeyOptions & { tables?: readonly string[] | undefined }): Promise<void>
   getQuery(hash: string, options?: KeyOptions): Promise<string | undefined>
-  setStatus(hash: string, status: EntryStatus, options?: KeyOptions): Promise<void>
+  setStatus(hash: string, status: EntryStatus, options?: NewKeyOptions): Promise<void>
   /** 'ok' for a set of which nothing else was said; undefined where nothing is known. */
   getStatus(hash: string, options?: KeyOptions): Promise<EntryStatus | undefined>
   getEntry(hash: string, options?: KeyOptions): Promise<Entry | undefined>
@@ -180,9 +183,10 @@ export async function partitionCache({ backend, partitionKey, datatype, ttlMs = 
     known.set(name, held)
     return { name, datatype: held }
   }
-  async function knownPartition(options: KeyOptions): Promise<Partition> {
+  async function knownPartition({ datatype: given, ...options }: NewKeyOptions): Promise<Partition> {
     const partition = await find(options)
-    if (partition) return register(partition.name, partition.datatype)
+    const wanted = given ?? partition?.datatype
+    if (wanted) return register(options.partitionKey ?? partitionKey, wanted)
     throw new InvalidArgumentError({ argument: 'partitionKey', expected: 'a partition key with a registered type (its first set registers it)', found: options.partitionKey ?? partitionKey })
   }
   function changeOf({ tables, query, asOf, ttlMs: life = ttlMs }: EntryOptions): EntryChange {

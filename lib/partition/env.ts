@@ -1,0 +1,88 @@
+import { InvalidArgumentError } from '../errors.js'
+import { isCacheType, type CacheType } from './registry.js'
+
+/** Variables by name. */
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/** Start of table names where no variable says another. */
+const DEFAULT_PREFIX = 'partitioncache'
+
+/** What the environment says of a backend, in the words of `createCache`'s options. */
+export interface EnvironmentOptions {
+  connectionString?: string
+  tablePrefix?: string
+  bitsize?: number
+  host?: string
+  port?: number
+  username?: string
+  password?: string
+  database?: number
+  path?: string
+}
+
+/** This process's environment. */
+export function processEnvironment(): Environment {
+  return process.env
+}
+
+function required(env: Environment, name: string, purpose: string): string {
+  const value = env[name]
+  if (value !== undefined && value !== '') return value
+  throw new InvalidArgumentError({ argument: name, expected: `this environment variable, for ${purpose}` })
+}
+
+function optional(env: Environment, ...names: string[]): string | undefined {
+  return names.map(name => env[name]).find(value => value !== undefined && value !== '')
+}
+
+function integer(env: Environment, ...names: string[]): number | undefined {
+  const value = optional(env, ...names)
+  if (value === undefined) return undefined
+  if (/^\d+$/.test(value)) return Number(value)
+  throw new InvalidArgumentError({ argument: names[0]!, expected: 'an integer from 0', found: JSON.stringify(value) })
+}
+
+/** The backend that `CACHE_BACKEND` names; the seed's short names and its default, postgresql_array, count. */
+export function cacheTypeFromEnv(env: Environment = processEnvironment()): CacheType {
+  const name = optional(env, 'CACHE_BACKEND') ?? 'postgresql_array'
+  const type = name === 'redis' || name === 'rocksdb' ? `${name}_set` : name
+  if (isCacheType(type)) return type
+  throw new InvalidArgumentError({ argument: 'CACHE_BACKEND', expected: 'a backend of listCacheTypes()', found: name })
+}
+
+/** The start of the tables' names: the variable of the backend in use and an underscore, else `partitioncache_`. */
+export function tablePrefixFromEnv(type: CacheType, env: Environment = processEnvironment()): string {
+  const variable = type === 'postgresql_bit' ? 'PG_BIT_CACHE_TABLE_PREFIX' : type === 'postgresql_array' ? 'PG_ARRAY_CACHE_TABLE_PREFIX' : undefined
+  return `${(variable && optional(env, variable)) ?? DEFAULT_PREFIX}_`
+}
+
+/** `DB_HOST`, `DB_PORT`, `DB_USER`, `DB_PASSWORD` and `DB_NAME` as one URL. */
+export function databaseUrlFromEnv(env: Environment = processEnvironment()): string {
+  const part = (name: string): string => encodeURIComponent(required(env, name, 'PostgreSQL'))
+  const password = optional(env, 'DB_PASSWORD')
+  const host = required(env, 'DB_HOST', 'PostgreSQL')
+  const user = `${part('DB_USER')}${password === undefined ? '' : `:${encodeURIComponent(password)}`}`
+  // a folder of sockets is no host name of a URL
+  const where = host.startsWith('/') ? '' : `${host.includes(':') ? `[${host}]` : host}:${optional(env, 'DB_PORT') ?? '5432'}`
+  return `postgres://${user}@${where}/${part('DB_NAME')}${host.startsWith('/') ? `?host=${encodeURIComponent(host)}&port=${optional(env, 'DB_PORT') ?? '5432'}` : ''}`
+}
+
+const REDIS = { redis_set: { start: 'REDIS_SET', databases: ['REDIS_SET_DB', 'REDIS_CACHE_DB'] }, redis_bit: { start: 'REDIS_BIT', databases: ['REDIS_BIT_DB'] } }
+const FOLDERS = { rocksdb_set: 'ROCKSDB_PATH', rocksdb_bit: 'ROCKSDB_BIT_PATH', rocksdict: 'ROCKSDB_DICT_PATH' }
+const BITSIZES: Partial<Record<CacheType, string>> = { postgresql_bit: 'PG_BIT_CACHE_BITSIZE', redis_bit: 'REDIS_BIT_BITSIZE', rocksdb_bit: 'ROCKSDB_BIT_BITSIZE' }
+
+/** @throws {InvalidArgumentError} a variable that the backend needs is missing; its name is the error's `argument` */
+export function backendOptionsFromEnv(type: CacheType, env: Environment = processEnvironment()): EnvironmentOptions {
+  const bitsize = BITSIZES[type] === undefined ? undefined : integer(env, BITSIZES[type])
+  const common = bitsize === undefined ? {} : { bitsize }
+  if (type === 'memory') return common
+  if (type === 'postgresql_array' || type === 'postgresql_bit') return { ...common, connectionString: databaseUrlFromEnv(env), tablePrefix: tablePrefixFromEnv(type, env) }
+  if (type !== 'redis_set' && type !== 'redis_bit') return { ...common, path: required(env, FOLDERS[type], type) }
+  const { start, databases } = REDIS[type]
+  const [port, database] = [integer(env, `${start}_PORT`, 'REDIS_PORT'), integer(env, ...databases)]
+  const [username, password] = [optional(env, `${start}_USERNAME`, 'REDIS_USERNAME'), optional(env, `${start}_PASSWORD`, 'REDIS_PASSWORD')]
+  return {
+    ...common, host: optional(env, `${start}_HOST`) ?? required(env, 'REDIS_HOST', type),
+    ...(port !== undefined && { port }), ...(database !== undefined && { database }), ...(username !== undefined && { username }), ...(password !== undefined && { password })
+  }
+}
