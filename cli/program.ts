@@ -4,6 +4,7 @@ import { Command } from 'commander'
 import { addCache } from './commands/cache.js'
 import { addGet } from './commands/get.js'
 import { addPlan } from './commands/plan.js'
+import { addQuery } from './commands/query.js'
 import { EXIT_CODES_HELP } from './failure.js'
 import type { Session } from './session.js'
 
@@ -28,7 +29,7 @@ export function programOf(session: Session, { json }: { json: boolean }): Comman
     .showSuggestionAfterError()
     // excess arguments are named below
     .allowExcessArguments()
-  for (const add of [addGet, addPlan, addCache]) add(program, session)
+  for (const add of [addGet, addPlan, addQuery, addCache]) add(program, session)
   program.hook('preAction', (_, command) => {
     const excess = command.args[command.registeredArguments.length]
     if (excess === undefined) return

@@ -1,7 +1,7 @@
 import { addAbortSignal, pipeline, type Readable, type Transform } from 'node:stream'
 import type { RowBatch } from '../lib/batch/row-batch.js'
 import type { QueryCommitter } from '../lib/query/committer.js'
-import { ROW_NUMBER } from '../lib/query/identity.js'
+import { ROW_NUMBER } from '../lib/store/query-record.js'
 import type { ResultProgress } from '../lib/query/progress.js'
 import type { QueryContext } from '../lib/query/query-context.js'
 import { resultOf } from '../lib/query/row-numbers.js'

@@ -68,7 +68,7 @@ export class Database {
 
   /** As `query`, in batches. */
   stream<R extends object = Row>(sql: string, options: QueryOptions = {}): ResultStream<R> {
-    return queryRows(this.#context, sql, options).stream as unknown as ResultStream<R>
+    return queryRows(this.#context, sql, options) as unknown as ResultStream<R>
   }
 
   /**
@@ -84,7 +84,7 @@ export class Database {
 
   /** As `queryIncremental`, in batches: cached ones first. Memory does not grow with the result. */
   streamIncremental<R extends object = Row>(sql: string, options: IncrementalOptions): ResultStream<R> {
-    return incrementalRows(this.#context, sql, options).stream as unknown as ResultStream<R>
+    return incrementalRows(this.#context, sql, options) as unknown as ResultStream<R>
   }
 
   /** Run a statement, always on the database, and return its row count. Nothing is cached, and nothing cached is renewed. */

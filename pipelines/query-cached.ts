@@ -20,12 +20,6 @@ import { ResultStream } from './result-stream.js'
 /** SQLSTATE of a statement that writes in a read-only transaction, and MariaDB's and MySQL's number for it. */
 const WRITES: ReadonlySet<unknown> = new Set(['25006', 'ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION', 'ERR_MILLRACE_READ_ONLY'])
 
-/** A query's rows, and, once they came, the columns of a result without rows. */
-export interface QueryRows {
-  stream: ResultStream
-  columns: () => readonly Field[]
-}
-
 /** The error of a statement whose result must not be cached because it does more than read. */
 export function readOnlyError(error: unknown): unknown {
   const codes = [error, (error as { cause?: unknown } | null)?.cause].flatMap(each => {
@@ -42,7 +36,7 @@ export function readOnlyError(error: unknown): unknown {
  *
  * @throws {InvalidArgumentError} at once
  */
-export function queryRows(context: QueryContext, sql: string, options: QueryOptions = {}): QueryRows {
+export function queryRows(context: QueryContext, sql: string, options: QueryOptions = {}): ResultStream {
   checkQuery(sql, options)
   const { source } = context
   const params = storeParameters(options.params)
@@ -102,7 +96,7 @@ export function queryRows(context: QueryContext, sql: string, options: QueryOpti
     }
   }
 
-  return { stream: new ResultStream(body, run.report, options.signal), columns: () => columns }
+  return new ResultStream(body, { report: run.report, columns: () => columns, signal: options.signal })
 }
 
 /** A view of the context's source. */

@@ -1,4 +1,5 @@
 import { addAbortSignal, Readable } from 'node:stream'
+import type { Field } from '../lib/batch/column-type.js'
 import type { RowBatch } from '../lib/batch/row-batch.js'
 import type { Row } from '../lib/batch/row-factory.js'
 import type { RunReport } from '../lib/report.js'
@@ -13,15 +14,18 @@ export type ResultBody = (signal: AbortSignal) => AsyncGenerator<RowBatch>
 export class ResultStream<R extends object = Row> extends Readable {
   /** What the run did so far. */
   readonly report: RunReport
+  /** The result's columns; none before the first rows came, or, for a result without rows, before its end. */
+  readonly columns: () => readonly Field[]
   readonly #body: ResultBody
   readonly #abort = new AbortController()
   #pump: Promise<void> | undefined
   #resume: (() => void) | undefined
 
-  constructor(body: ResultBody, report: RunReport, signal?: AbortSignal) {
+  constructor(body: ResultBody, { report, columns, signal }: { report: RunReport, columns: () => readonly Field[], signal?: AbortSignal | undefined }) {
     super({ objectMode: true, highWaterMark: 1 })
     this.#body = body
     this.report = report
+    this.columns = columns
     if (signal) addAbortSignal(signal, this)
   }
 

@@ -18,7 +18,7 @@ import type { SourceSnapshot } from '../lib/source/snapshot.js'
 import { cacheSource } from '../streams/cache-source.js'
 import { mendedSource, querySource } from '../streams/query-source.js'
 import { countedRows, fetchedRows } from './fetched-rows.js'
-import { openSnapshot, recordBase, type QueryRows } from './query-cached.js'
+import { openSnapshot, recordBase } from './query-cached.js'
 import { checkIncremental, type IncrementalOptions } from './query-options.js'
 import { ResultStream } from './result-stream.js'
 
@@ -28,7 +28,7 @@ import { ResultStream } from './result-stream.js'
  *
  * @throws {InvalidArgumentError} at once, for options
  */
-export function incrementalRows(context: QueryContext, sql: string, options: IncrementalOptions): QueryRows {
+export function incrementalRows(context: QueryContext, sql: string, options: IncrementalOptions): ResultStream {
   checkIncremental(sql, options)
   const { source } = context
   const { orderColumn, keyColumn, nullOrder = 'refuse', reconcile = false } = options
@@ -145,6 +145,6 @@ export function incrementalRows(context: QueryContext, sql: string, options: Inc
     }
   }
 
-  return { stream: new ResultStream(body, run.report, options.signal), columns: () => columns }
+  return new ResultStream(body, { report: run.report, columns: () => columns, signal: options.signal })
 }
 

@@ -22,10 +22,16 @@ async function list(options: CacheOptions, session: Session): Promise<void> {
     if (options.json) print(session, jsonLine(tables))
     else if (tables.length === 0) print(session, `nothing is cached in ${cache.dir}`)
     else {
-      const rows = tables.map(({ table, namespace, idColumn, rows: count, bytes, parts, idMin, idMax, columns }) => [
-        `${table}${namespace === '' ? '' : ` [${namespace}]`}${idColumn === 'id' ? '' : ` by ${idColumn}`}`,
-        formatCount(count), String(parts), formatBytes(bytes), `${idMin}..${idMax}`, columns.join(', ')])
+      const rows = tables.map(({ table, namespace, idColumn, rows: count, bytes, parts, idMin, idMax, columns, query }) => [
+        query ? `${table.slice(0, 14)}… ${shortSql(query.sql)}` : `${table}${namespace === '' ? '' : ` [${namespace}]`}${idColumn === 'id' ? '' : ` by ${idColumn}`}`,
+        formatCount(count), String(parts), formatBytes(bytes), query ? query.watermark === null ? '' : `up to ${query.watermark}` : `${idMin}..${idMax}`, columns.join(', ')])
       print(session, alignedTable(['table', 'rows', 'parts', 'size', 'ids', 'columns'], rows, ['rows', 'parts', 'size']))
     }
   })
+}
+
+/** The beginning of a statement, on one line. */
+function shortSql(sql: string | null): string {
+  const line = (sql ?? '(text not stored)').replaceAll(/\s+/g, ' ').trim()
+  return line.length > 60 ? `${line.slice(0, 59)}…` : line
 }

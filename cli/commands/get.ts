@@ -3,7 +3,7 @@ import type { RowBatch } from '../../lib/batch/row-batch.js'
 import { InvalidArgumentError, messageOf } from '../../lib/errors.js'
 import type { RunReport } from '../../lib/report.js'
 import type { DataRequest } from '../../pipelines/request.js'
-import { streamData, type DataStream } from '../../pipelines/stream-data.js'
+import { streamData } from '../../pipelines/stream-data.js'
 import { withCache } from '../cache.js'
 import { databaseOf } from '../database.js'
 import { errorFacts, EXIT, exitCodeOf, ReaderLeft, reportFacts, Told } from '../failure.js'
@@ -77,7 +77,8 @@ async function get(options: GetOptions, session: Session): Promise<void> {
   }
 }
 
-function chooseFormat({ format, out }: GetOptions, { stdout }: Session): FormatName {
+/** The format to write: as asked, by the file's ending, by where it goes. */
+export function chooseFormat({ format, out }: Pick<GetOptions, 'format' | 'out'>, { stdout }: Session): FormatName {
   const toStdout = out === undefined || out === '-'
   const chosen = format ?? (toStdout ? undefined : formatOf(out)) ?? (toStdout && stdout.isTTY ? 'table' : 'ndjson')
   if (chosen === 'parquet' && toStdout && stdout.isTTY) {
@@ -86,7 +87,8 @@ function chooseFormat({ format, out }: GetOptions, { stdout }: Session): FormatN
   return chosen
 }
 
-async function openFile(name: string): Promise<Target> {
+/** @throws {InvalidArgumentError} it cannot be written */
+export async function openFile(name: string): Promise<Target> {
   try {
     return await fileTarget(name)
   } catch (cause) {
@@ -102,7 +104,7 @@ function namesOf({ columns, idColumn = 'id' }: Pick<DataRequest, 'columns' | 'id
  * Write what the stream delivers. Its error comes after everything good, so the output is brought to its end first; the
  * error is returned. A run that could not deliver, and a reader that left, leave no file.
  */
-async function deliver(stream: DataStream, target: Target, { format, names }: { format: FormatName, names: readonly string[] }): Promise<{ error: unknown } | undefined> {
+export async function deliver(stream: AsyncIterable<RowBatch> & { destroy(): unknown }, target: Target, { format, names }: { format: FormatName, names: readonly string[] }): Promise<{ error: unknown } | undefined> {
   let failure: { error: unknown } | undefined
   async function * delivered(): AsyncGenerator<RowBatch> {
     try {

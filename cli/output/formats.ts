@@ -39,7 +39,7 @@ async function tableFormat(batches: AsyncIterable<RowBatch>, target: Target, nam
   let tail: RowBatch[] = []
   let length = 0
   for await (const batch of batches) {
-    schema = schema.map((field, c) => unifyFields([field, batch.schema[c]!], true) ?? field)
+    schema = length === 0 ? batch.schema : schema.map((field, c) => unifyFields([field, batch.schema[c]!], true) ?? field)
     const room = Math.max(0, Math.min(2 * EDGE_ROWS - length, batch.length))
     if (room > 0) head.push(batch.slice(0, room))
     tail = lastRows([...tail, batch.slice(Math.max(room, batch.length - EDGE_ROWS), batch.length)])

@@ -7,7 +7,8 @@ import type { Manifest } from '../store/catalog.js'
 import type { QueryRecord } from '../store/query-record.js'
 import { UnusablePartError, type Snapshot } from '../store/snapshot.js'
 import { warningOf, type TableStore } from '../store/table-store.js'
-import { isRecordOf, ROW_HASH, type QueryIdentity } from './identity.js'
+import { isRecordOf, type QueryIdentity } from './identity.js'
+import { ROW_HASH } from '../store/query-record.js'
 import { fieldsOf, rowNumbers } from './row-numbers.js'
 
 /** A query's cached rows, complete and checked. */

@@ -1,17 +1,8 @@
 import { createHash } from 'node:crypto'
-import type { QueryRecord, StoredParameter } from '../store/query-record.js'
+import { QUERY_SCHEMA, type QueryRecord, type StoredParameter } from '../store/query-record.js'
 
 /** Part of every key: another way to write or read results gets another number, and other folders. */
 const KEY_FORMAT = 1
-
-/** The schema under which queries' folders stand among the tables'. */
-export const QUERY_SCHEMA = 'query'
-
-/** The name of the hidden column that numbers a result's rows. */
-export const ROW_NUMBER = '#row'
-
-/** The name of the hidden column of checksums that the database made of the rows. */
-export const ROW_HASH = '#hash'
 
 /** Everything that tells one cached query from another. */
 export interface QueryIdentity {

@@ -1,6 +1,6 @@
 import { InvalidArgumentError, UnsupportedQueryError } from '../errors.js'
 import type { DescribedColumn, JudgedQuery, SqlDialect } from '../source/snapshot.js'
-import { ROW_HASH, ROW_NUMBER } from './identity.js'
+import { ROW_HASH, ROW_NUMBER } from '../store/query-record.js'
 
 /** By which columns an incremental query's rows are ordered and told apart. */
 export interface OrderPlan {

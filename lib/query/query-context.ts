@@ -1,7 +1,8 @@
 import type { Source } from '../source/fetcher.js'
 import type { CacheStore } from '../store/cache.js'
 import type { TableStore } from '../store/table-store.js'
-import { queryTable, ROW_NUMBER, type QueryIdentity } from './identity.js'
+import { queryTable, type QueryIdentity } from './identity.js'
+import { ROW_NUMBER } from '../store/query-record.js'
 import { UseCounter } from './use-counter.js'
 
 /** What the queries of one opened database share. */

@@ -1,7 +1,7 @@
 import type { Field } from '../batch/column-type.js'
 import { RowBatch } from '../batch/row-batch.js'
 import { hasNulls, type Vector } from '../batch/vector.js'
-import { ROW_HASH, ROW_NUMBER } from './identity.js'
+import { ROW_HASH, ROW_NUMBER } from '../store/query-record.js'
 
 const NUMBER_FIELD: Field = { name: ROW_NUMBER, type: 'int64', nullable: false }
 

@@ -1,5 +1,5 @@
 import type { DescribedColumn, SqlDialect } from '../source/snapshot.js'
-import { ROW_HASH } from './identity.js'
+import { ROW_HASH } from '../store/query-record.js'
 import type { OrderPlan } from './order-plan.js'
 
 /** A statement and its parameters. */

@@ -10,6 +10,7 @@ import { localBlobStore, type Durability } from './local-blob-store.js'
 import { localCatalog } from './local-catalog.js'
 import { errnoOf } from './local-files.js'
 import { PartReader } from './part-reader.js'
+import { isQueryTable, ROW_NUMBER } from './query-record.js'
 import { formatTableName, parseTableName, tableFolder } from './table-name.js'
 import type { StoreSettings } from './store-settings.js'
 import { TableStore } from './table-store.js'
@@ -76,7 +77,9 @@ export class CacheStore {
   /** One table of the cache. */
   table(table: string, { namespace = '', idColumn = 'id' }: TableOptions = {}): TableStore {
     const name = parseTableName(table)
-    return this.#store({ table: name, namespace, idColumn, folder: tableFolder(name, namespace, idColumn) })
+    // a cached query's rows go by their number, and nobody has to know
+    const key = isQueryTable(name) ? ROW_NUMBER : idColumn
+    return this.#store({ table: name, namespace, idColumn: key, folder: tableFolder(name, namespace, key) })
   }
 
   /** Every table somebody committed to. Folders of others, and such as cannot be used, are passed over. */

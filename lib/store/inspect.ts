@@ -21,6 +21,8 @@ export interface TableInfo {
   idMin: Id
   idMax: Id
   source: string | null
+  /** Set where the rows are a query's result: its text (null where it is not stored), and how far an incremental one has come. */
+  query?: { sql: string | null, kind: 'plain' | 'incremental', watermark: string | null }
 }
 
 /** What a cache folder holds. */
@@ -44,18 +46,19 @@ async function countRows(store: TableStore, manifest: Manifest): Promise<number>
 /** Describe one table; undefined when it holds nothing. */
 export async function inspectTable(store: TableStore): Promise<TableInfo | undefined> {
   const manifest = await store.manifest()
-  const { parts } = manifest
+  const { parts, query } = manifest
   if (parts.length === 0) return undefined
   const held = new Set(parts.flatMap(part => part.columns.slice(1).map(column => column.name)))
   return {
     table: store.name, namespace: store.key.namespace, idColumn: store.key.idColumn,
-    rows: await countRows(store, manifest),
+    rows: query?.rows ?? await countRows(store, manifest),
     parts: parts.length,
     bytes: parts.reduce((sum, part) => sum + part.bytes, 0),
     columns: manifest.columns.map(field => field.name).filter(name => held.has(name)),
     idMin: parts.map(part => part.idMin).reduce((a, b) => a < b ? a : b),
     idMax: parts.map(part => part.idMax).reduce((a, b) => a > b ? a : b),
-    source: manifest.source
+    source: manifest.source,
+    ...(query ? { query: { sql: query.sql, kind: query.kind, watermark: query.watermark?.value ?? null } } : {})
   }
 }
 

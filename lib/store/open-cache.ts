@@ -72,16 +72,17 @@ export class Cache {
     await invalidateTable(this.store.table(table, { namespace, idColumn }), what)
   }
 
-  /** Forget tables, all or those whose name contains `pattern`; their files are deleted at once. Returns how many. */
+  /** Forget tables and cached queries, all or those whose name (a query's text) contains `pattern`; their files are deleted at once. Returns how many. */
   async clear(pattern?: string): Promise<number> {
     if (pattern !== undefined && typeof pattern !== 'string') {
       throw new InvalidArgumentError({ argument: 'pattern', expected: "a part of the tables' names", found: typeof pattern })
     }
     let cleared = 0
     for (const store of await this.store.tables()) {
-      if (pattern !== undefined && !store.name.includes(pattern)) continue
+      const { parts, query } = await store.manifest()
+      if (pattern !== undefined && ![store.name, query?.sql ?? ''].some(name => name.includes(pattern))) continue
       await store.settled()
-      if ((await store.manifest()).parts.length > 0) cleared++
+      if (parts.length > 0 || query) cleared++
       await clearTable(store)
     }
     return cleared

@@ -1,4 +1,19 @@
 import type { Field } from '../batch/column-type.js'
+import type { TableName } from './table-name.js'
+
+/** The schema under which queries' folders stand among the tables'. */
+export const QUERY_SCHEMA = 'query'
+
+/** The name of the hidden column that numbers a result's rows. */
+export const ROW_NUMBER = '#row'
+
+/** The name of the hidden column of checksums that the database made of the rows. */
+export const ROW_HASH = '#hash'
+
+/** Whether a table's name is one that only cached queries have. */
+export function isQueryTable({ schema, table }: TableName): boolean {
+  return schema === QUERY_SCHEMA && /^[0-9a-f]{64}$/.test(table)
+}
 
 /** A parameter as the manifest holds it: its JS type's tag, and its value where it has one. See `lib/query/parameters.ts`. */
 export type StoredParameter = readonly [tag: string, value?: unknown]

@@ -56,7 +56,7 @@ describe('any sequence of requests', () => {
     const name = `public.t${table++}`
     const known = new Map<Id, Map<string, number>>()
     let version = 0
-    const { fetcher, asked, calls } = recording(async ids => ids.flatMap(id => sourceRow(id, version) ?? []))
+    const { fetcher, asked, calls } = recording(async ids => ids.flatMap((id): Row[] => [sourceRow(id, version)].filter(row => row !== undefined)))
     for (const { how, ids, columns, batchSize, concurrency, onMissing } of steps) {
       calls.length = 0
       version++

@@ -8,7 +8,7 @@ function conditions(where: string, params: readonly unknown[] = []): string {
 }
 
 describe('the normal form of conditions', () => {
-  const equal: [title: string, ...texts: string[]][] = [
+  const equal: [title: string, first: string, ...texts: string[]][] = [
     ['sees through flipped comparisons', 'a.x < 5', '5 > a.x', '(((a.x < 5)))'],
     ['sees through BETWEEN', 'a.x BETWEEN 1 AND 3', 'a.x >= 1 AND a.x <= 3', '3 >= a.x AND 1 <= a.x', 'NOT (a.x < 1 OR a.x > 3)'],
     ['sees through operand order', "a.x = 1 AND a.t = 'p'", "a.t = 'p' AND a.x = 1", "(a.x) = 1 AND ('p' = a.t)"],
