@@ -76,12 +76,17 @@ async function startAll(ports: readonly number[], settings: readonly string[], r
   return {
     ports, url: `redis://127.0.0.1:${ports[0]}`,
     async kill(port) {
+      servers.get(port)!.ref()
       servers.get(port)!.kill('SIGKILL')
       await ended(servers.get(port)!)
     },
     async stop() {
       process.removeListener('exit', stopNow)
-      for (const server of servers.values()) server.kill('SIGKILL')
+      for (const server of servers.values()) {
+        // waited for now, so it has to hold the process
+        server.ref()
+        server.kill('SIGKILL')
+      }
       await Promise.all([...servers.values()].map(ended))
       rmSync(dir, { recursive: true, force: true })
     }
