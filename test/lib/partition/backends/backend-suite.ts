@@ -43,8 +43,15 @@ async function errorOf(promise: Promise<unknown>): Promise<Error & { code?: stri
 
 let counter = 0
 
-/** What every backend must hold, whatever lies under it. The whole test of a backend. */
-export function partitionBackendSuite(name: string, start: () => Promise<BackendStore>): void {
+/** What only some backends can show. */
+export type Extra = 'persist' | 'evict' | 'damage' | 'lazy'
+
+/**
+ * What every backend must hold, whatever lies under it. The whole test of a backend.
+ *
+ * @param extras what this one can show beside; its `supports` and its store must say the same
+ */
+export function partitionBackendSuite(name: string, start: () => Promise<BackendStore>, extras: readonly Extra[] = []): void {
   describe(`partition backend ${name}`, function () {
     this.timeout(30_000)
     let store: BackendStore
@@ -67,6 +74,12 @@ export function partitionBackendSuite(name: string, start: () => Promise<Backend
     })
     const datatypes = (): readonly Datatype[] => backend.supports.datatypes
     const otherType = (): Datatype | undefined => datatypes().find(type => type !== 'integer')
+
+    it('can do exactly what its suite was told', () => {
+      const able: Record<Extra, boolean> = { persist: backend.supports.persistent, evict: store.evict !== undefined, damage: store.damage !== undefined,
+        lazy: cache.lazyIntersect !== undefined && store.query !== undefined }
+      expect(Object.entries(able).filter(([, can]) => can).map(([extra]) => extra).sort()).to.deep.equal([...extras].sort())
+    })
 
     it('gives back what was set, of every type it names', async () => {
       for (const datatype of datatypes()) {
@@ -296,8 +309,7 @@ export function partitionBackendSuite(name: string, start: () => Promise<Backend
       expect(reads).to.be.greaterThan(0)
     })
 
-    it('is there again after it was closed, or as seen by a second process', async function () {
-      if (!backend.supports.persistent) this.skip()
+    if (extras.includes('persist')) it('is there again after it was closed, or as seen by a second process', async () => {
       await cache.setSet('h', [1, 2, 3], { query: 'SELECT 1' })
       if (!backend.supports.shared) {
         expect((await errorOf(store.open())).code, 'a second opener').to.equal('ERR_CACHE_UNUSABLE')
@@ -314,41 +326,38 @@ export function partitionBackendSuite(name: string, start: () => Promise<Backend
       }
     })
 
-    it('reads a set that was evicted as a miss, alone and among others', async function () {
-      if (!store.evict) this.skip()
+    if (extras.includes('evict')) it('reads a set that was evicted as a miss, alone and among others', async () => {
       for (const hash of ['a', 'b']) await cache.setSet(hash, [1, 2], { query: 'SELECT 1' })
-      await store.evict(pk, 'a')
+      await store.evict!(pk, 'a')
       expect(await cache.get('a')).to.equal(undefined)
       expect(await cache.exists('a')).to.equal(false)
       expect(plain(await cache.intersect(['a', 'b']))).to.deep.equal(plain([1, 2]))
       expect(await cache.getAllKeys()).to.deep.equal(['b'])
-      await store.evict(pk, 'b')
+      await store.evict!(pk, 'b')
       expect(await cache.lookup(['a', 'b'])).to.deep.equal({ keys: undefined, used: [] })
     })
 
-    it('reads damage as a miss', async function () {
-      if (!store.damage) this.skip()
+    if (extras.includes('damage')) it('reads damage as a miss', async () => {
       for (const hash of ['a', 'b']) await cache.setSet(hash, [1, 2])
-      await store.damage(pk, 'a')
+      await store.damage!(pk, 'a')
       expect(await cache.get('a')).to.equal(undefined)
       expect(plain(await cache.intersect(['a', 'b']))).to.deep.equal(plain([1, 2]))
       await cache.setSet('a', [2])
       expect(plain(await cache.intersect(['a', 'b']))).to.deep.equal(plain([2]))
     })
 
-    it('writes lazy SQL that finds the same keys, and fails rather than finding too few', async function () {
-      if (!cache.lazyIntersect || !store.query) this.skip()
+    if (extras.includes('lazy')) it('writes lazy SQL that finds the same keys, and fails rather than finding too few', async () => {
       const listed = async (sql: string): Promise<string[]> => (await store.query!(`SELECT key::text FROM (${sql}) AS q`)).map(row => (row as { key: string }).key).sort()
       const sets: Record<string, number[]> = { dense: Array.from({ length: 500 }, (_, i) => 3 * i), 'more"\'\\': Array.from({ length: 500 }, (_, i) => 2 * i), none: [], far: [6, 12, 5_000_000] }
       for (const [hash, keys] of Object.entries(sets)) await cache.setSet(hash, keys)
       for (const hashes of [['dense'], ['dense', 'more"\'\\'], ['none'], ['none', 'dense'], ['far'], ['far', 'dense'], ['far', 'dense', 'more"\'\\', 'unknown']]) {
-        const lazy = await cache.lazyIntersect(hashes)
+        const lazy = await cache.lazyIntersect!(hashes)
         expect(await listed(lazy!.sql), hashes.join()).to.deep.equal([...(await cache.intersect(hashes))!].map(String).sort())
         expect([...lazy!.used].sort()).to.deep.equal(hashes.filter(hash => hash !== 'unknown').sort())
       }
-      expect(await cache.lazyIntersect(['unknown'])).to.equal(undefined)
+      expect(await cache.lazyIntersect!(['unknown'])).to.equal(undefined)
       for (const hashes of [['dense'], ['far'], ['dense', 'far']]) {
-        const lazy = await cache.lazyIntersect(hashes)
+        const lazy = await cache.lazyIntersect!(hashes)
         await cache.delete(hashes[0]!)
         expect((await errorOf(listed(lazy!.sql))).message).to.match(/narrow it again/)
         await cache.setSet(hashes[0]!, sets[hashes[0]!]!)
@@ -357,7 +366,7 @@ export function partitionBackendSuite(name: string, start: () => Promise<Backend
         const partitionKey = `${pk} ${datatype}`
         await cache.setSet('all', SAMPLES[datatype].all, { partitionKey, datatype })
         await cache.setSet('some', SAMPLES[datatype].some, { partitionKey })
-        const lazy = await cache.lazyIntersect(['all', 'some'], { partitionKey })
+        const lazy = await cache.lazyIntersect!(['all', 'some'], { partitionKey })
         expect((await listed(lazy!.sql)).length, datatype).to.equal(SAMPLES[datatype].some.length)
       }
     })

@@ -21,7 +21,7 @@ async function store(open: Open, engine: 'rocksdb' | 'leveldb'): Promise<Backend
 }
 
 for (const engine of ENGINES.filter(one => one === 'leveldb' || hasRocks)) {
-  for (const [name, open] of Object.entries(BACKENDS)) partitionBackendSuite(`${name} over ${engine}`, () => store(open, engine))
+  for (const [name, open] of Object.entries(BACKENDS)) partitionBackendSuite(`${name} over ${engine}`, () => store(open, engine), ['persist'])
 
   describe(`the folder of ${engine}`, () => {
     const errorOf = async (promise: Promise<unknown>): Promise<unknown> => promise.then(() => undefined, (error: unknown) => error)

@@ -19,5 +19,5 @@ async function store(open: (pool: pg.Pool) => Promise<PartitionBackend>): Promis
   }
 }
 
-partitionBackendSuite('postgresql_array', () => store(pool => postgresqlArrayBackend({ pool, tablePrefix: 'my "app\'s\\' })))
-partitionBackendSuite('postgresql_bit', () => store(pool => postgresqlBitBackend({ pool, bitsize: 10 })))
+partitionBackendSuite('postgresql_array', () => store(pool => postgresqlArrayBackend({ pool, tablePrefix: 'my "app\'s\\' })), ['persist', 'lazy'])
+partitionBackendSuite('postgresql_bit', () => store(pool => postgresqlBitBackend({ pool, bitsize: 10 })), ['persist', 'lazy'])

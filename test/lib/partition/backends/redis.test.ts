@@ -50,8 +50,8 @@ async function store(open: Open, kind: string, server: TestRedis, driver: 'redis
 
 for (const driver of ['redis', 'ioredis'] as const) {
   for (const [where, start] of [['', startRedis], [' on a cluster', startRedisCluster]] as const) {
-    partitionBackendSuite(`redis_set by ${driver}${where}`, async () => store(redisSetBackend, 'set', await start(), driver))
-    partitionBackendSuite(`redis_bit by ${driver}${where}`, async () => store(redisBitBackend, 'bit', await start(), driver))
+    partitionBackendSuite(`redis_set by ${driver}${where}`, async () => store(redisSetBackend, 'set', await start(), driver), ['persist', 'evict', 'damage'])
+    partitionBackendSuite(`redis_bit by ${driver}${where}`, async () => store(redisBitBackend, 'bit', await start(), driver), ['persist', 'evict', 'damage'])
   }
 }
 
