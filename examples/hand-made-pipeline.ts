@@ -20,22 +20,28 @@ const cache = await openCache({ dir })
 let asked = 0
 const source = rowsSource(USERS).fetch
 
-/** One run: ids in, rows on stdout. The second one finds everything in the cache. */
+/** The end of the line: rows on stdout. */
+async function print(batches: AsyncIterable<RowBatch>): Promise<void> {
+  for await (const batch of batches) for (const row of batch) console.log(JSON.stringify(row))
+}
+
+/** One run. The second one finds everything in the cache. */
 async function run(): Promise<void> {
-  await pipeline(
-    Readable.from([3, 1, 2, 1]),
-    idPartitioner({ table }),
-    cacheSplitter({ cache, table, columns }),
-    batchFetcher({ table, columns, fetcher: (ids, name, request) => {
-      asked += ids.length
-      return source(ids, name, request)
-    } }),
-    jsonFlattener({ columns }),
-    parquetSink({ cache, table, columns, forward: true }),
-    async function (batches: AsyncIterable<RowBatch>) {
-      for await (const batch of batches) for (const row of batch) console.log(JSON.stringify(row))
-    }
-  )
+  const rows = parquetSink({ cache, table, columns, forward: true }) // without `forward` the pipeline ends here
+  await Promise.all([
+    pipeline(
+      Readable.from([3, 1, 2, 1]),
+      idPartitioner({ cache, table }),
+      cacheSplitter({ cache, table, columns }),
+      batchFetcher({ table, columns, fetcher: (ids, name, request) => {
+        asked += ids.length
+        return source(ids, name, request)
+      } }),
+      jsonFlattener({ columns }),
+      rows
+    ),
+    print(rows)
+  ])
   console.log(`ids asked of the source so far: ${asked}`)
 }
 
