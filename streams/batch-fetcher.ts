@@ -52,7 +52,8 @@ export function batchFetcher({ fetcher, table, columns, idColumn = 'id', columnT
   checkCount('concurrency', inFlight, 1)
   const request = requestColumns(columns, idColumn)
   const types = Object.fromEntries(checkColumnTypes(columnTypes))
-  const settings = { fetcher, table, columns: request, idColumn, columnTypes: types, retries, fetchTimeoutMs, batchCount: plan?.batches }
+  const settings = { fetcher, table, columns: request, idColumn, columnTypes: types, retries, fetchTimeoutMs, batchCount: plan?.batches,
+    distinctTexts: new Set<string>() }
 
   return stage<Window, Window>('batch-fetcher', async function * (source, { signal }) {
     const input = source[Symbol.asyncIterator]()

@@ -3,7 +3,7 @@ import { buildVector } from './build.js'
 import { cellsOf, storageValues } from './cells.js'
 import { widenTypes, type ColumnType, type Field } from './column-type.js'
 import { RowBatch } from './row-batch.js'
-import { hasNulls, nullVector, type BytesVector, type FixedArray, type FixedVector, type Vector } from './vector.js'
+import { hasNulls, nullVector, type BytesVector, type DictionaryVector, type FixedArray, type FixedVector, type Vector } from './vector.js'
 
 /**
  * A vector as another type of the widening lattice. Row values stay what they are.
@@ -99,17 +99,7 @@ export function concatVectors(type: ColumnType, vectors: readonly Vector[]): Vec
     return scatterFixed(type, length, vectors.map(vector => ({ vector, at: (at += vector.length) - vector.length })), length)
   }
   if (vectors.every(vector => vector.form === 'bytes')) return concatBytes(type, length, vectors)
-  const first = vectors[0]!
-  if (first.form === 'dictionary' && vectors.every(vector => vector.form === 'dictionary' && vector.dictionary === first.dictionary &&
-    vector.valid === undefined && vector.codes.constructor === first.codes.constructor)) {
-    const codes = new (first.codes.constructor as new (length: number) => Uint32Array)(length)
-    let at = 0
-    for (const vector of vectors as readonly (typeof first)[]) {
-      codes.set(vector.codes, at)
-      at += vector.length
-    }
-    return { form: 'dictionary', type, length, codes, dictionary: first.dictionary }
-  }
+  if (type !== 'bytes' && vectors.every(vector => vector.form === 'dictionary')) return concatDictionaries(type, length, vectors)
   const values = new Array<unknown>(length)
   let at = 0
   for (const vector of vectors) {
@@ -117,6 +107,30 @@ export function concatVectors(type: ColumnType, vectors: readonly Vector[]): Vec
     for (let i = 0; i < stored.length; i++) values[at++] = stored[i]
   }
   return vectors.every(vector => vector.form === 'values') ? { form: 'values', type, length, values } : buildVector(type, values)
+}
+
+/** Codes under one dictionary: the vectors' own where they share it, else what theirs have together. */
+function concatDictionaries(type: ColumnType, length: number, vectors: readonly DictionaryVector[]): Vector {
+  const valid = vectors.some(vector => vector.valid) ? new Uint8Array(length).fill(1) : undefined
+  const first = vectors[0]!.dictionary
+  const shared = vectors.every(({ dictionary }) => dictionary === first)
+  const entries = new Map<unknown, number>()
+  const renumbered = shared ? undefined : vectors.map(({ dictionary }) => Uint32Array.from(storageValues(dictionary), entry => {
+    const code = entries.get(entry) ?? entries.size
+    entries.set(entry, code)
+    return code
+  }))
+  const codes = (shared ? first.length : entries.size) <= 65_536 ? new Uint16Array(length) : new Uint32Array(length)
+  let at = 0
+  vectors.forEach((vector, v) => {
+    const renumber = renumbered?.[v]
+    if (renumber) for (let i = 0; i < vector.length; i++) codes[at + i] = renumber[vector.codes[i]!]!
+    else codes.set(vector.codes, at)
+    if (vector.valid) valid?.set(vector.valid, at)
+    at += vector.length
+  })
+  const dictionary = shared ? first : { form: 'values' as const, type, length: entries.size, values: [...entries.keys()] }
+  return { form: 'dictionary', type, length, codes, dictionary, valid }
 }
 
 function concatBytes(type: ColumnType, length: number, vectors: readonly BytesVector[]): Vector {

@@ -1,6 +1,8 @@
 import { messageOf } from '../errors.js'
-import type { ColumnType } from './column-type.js'
+import { JsonDocument } from '../json/json-document.js'
 import { jsonText } from '../json/json-text.js'
+import type { CollectedColumn } from './collected-column.js'
+import type { ColumnType } from './column-type.js'
 import { buildVector } from './build.js'
 import { storageValueAs } from './declare.js'
 import type { Vector } from './vector.js'
@@ -105,13 +107,19 @@ export function vectorOf(values: readonly unknown[], { type, dotted = false }: {
     else if (inferred !== 'json') stored[row] = value
     else {
       try {
-        stored[row] = jsonText(value)
+        stored[row] = value instanceof JsonDocument ? value.text : jsonText(value)
       } catch (error) {
         bad.push({ row, reason: `a value without JSON form: ${messageOf(error)}` })
       }
     }
   }
   return { vector: buildVector(inferred, stored), wide, bad }
+}
+
+/** As `vectorOf`, for values that were collected: what their arrival told is not asked of them again. */
+export function vectorOfCollected(column: CollectedColumn, { type, dotted = false }: { type?: ColumnType | undefined, dotted?: boolean } = {}): Inferred {
+  const vector = type === undefined ? column.vector({ allowNaN: !dotted }) : undefined
+  return vector ? { vector, wide: false, bad: [] } : vectorOf(column.values(), { type, dotted })
 }
 
 function declaredVector(values: readonly unknown[], type: ColumnType): Inferred {

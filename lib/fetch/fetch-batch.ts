@@ -21,6 +21,8 @@ export interface FetchSettings {
   retries: number
   /** Longest time one attempt may take, in ms; 0 = no limit. */
   fetchTimeoutMs: number
+  /** Columns whose texts hardly repeat: learned in one batch, for the others. */
+  distinctTexts: Set<string>
   /** All batches of the run, when planned. */
   batchCount?: number | undefined
 }
@@ -72,7 +74,7 @@ export function mistakeOf(error: unknown): MillraceError | undefined {
   return error instanceof MillraceError && !(error instanceof BatchFailedError) && isMistake(error) ? error : undefined
 }
 
-async function attemptFetch({ fetcher, table, columns, idColumn, columnTypes, fetchTimeoutMs, batchCount }: FetchSettings, ids: IdArray,
+async function attemptFetch({ fetcher, table, columns, idColumn, columnTypes, fetchTimeoutMs, batchCount, distinctTexts }: FetchSettings, ids: IdArray,
   index: number, signal: AbortSignal): Promise<{ batch: FetchedBatch, mistakes: readonly MillraceError[] }> {
   const abort = new AbortController()
   const stop = (): void => abort.abort(signal.reason)
@@ -85,8 +87,7 @@ async function attemptFetch({ fetcher, table, columns, idColumn, columnTypes, fe
     const request: FetchRequest = { columns: columns.bases, paths: columns.paths.map(({ name }) => name),
       plain: columns.plain.map(({ column }) => column), idColumn, columnTypes, signal: abort.signal,
       batch: { index, ...(batchCount === undefined ? {} : { count: batchCount }) } }
-    const collector = new RowCollector({ ids, batch: index, idColumn,
-      names: [...new Set([...columns.bases, ...columns.paths.map(({ name }) => name)])] })
+    const collector = new RowCollector({ ids, batch: index, idColumn, columns, distinct: distinctTexts })
     // a copy: what a fetcher does to its ids must not reach the run
     await consume(await unlessAborted((async () => await fetcher(idList(ids), table, request))(), abort.signal), collector, abort.signal, index)
     return { batch: collector.finish(), mistakes: collector.mistakes }

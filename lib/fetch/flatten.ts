@@ -1,6 +1,7 @@
 import { cellsOf, declarableValues, storageValues } from '../batch/cells.js'
+import { CollectedColumn } from '../batch/collected-column.js'
 import type { ColumnType, Field } from '../batch/column-type.js'
-import { vectorOf } from '../batch/infer.js'
+import { vectorOf, vectorOfCollected, type Inferred } from '../batch/infer.js'
 import { idAt } from '../batch/ids.js'
 import { RowBatch } from '../batch/row-batch.js'
 import { hasNulls, type Vector } from '../batch/vector.js'
@@ -20,8 +21,8 @@ interface FlattenOptions {
 /** Stands for JSON text that could not be parsed; the row fails. */
 const UNPARSED = Symbol('unparsed')
 
-/** A requested column, found in what came: JS values to be typed, or a vector that is. */
-type Found = { name: string, dotted: boolean } & ({ values: readonly unknown[] } | { vector: Vector, field: Field })
+/** A requested column, found in what came: values to be typed, or a vector that is. */
+type Found = { name: string, dotted: boolean } & ({ collected: CollectedColumn } | { values: readonly unknown[] } | { vector: Vector, field: Field })
 
 /** What is the same for all columns of a batch: its rows, their mistakes, and which rows failed. */
 interface Flattening extends FlattenOptions {
@@ -58,32 +59,29 @@ function plainColumns(flattening: Flattening): Found[] {
   return columns.plain.map(({ name, column }): Found => {
     const came = raw.get(column)
     if (came && 'vector' in came) return declared({ name, dotted: false, ...came }, types)
-    const values = came?.values ?? []
-    markAbsent(name, rowsWithout(values, ids.length), flattening)
-    return { name, dotted: false, values: came ? values : new Array<null>(ids.length).fill(null) }
+    const collected = came?.collected ?? new CollectedColumn(ids.length)
+    markAbsent(name, collected.absent(), flattening)
+    return { name, dotted: false, collected }
   })
 }
 
 function pathColumns(flattening: Flattening): Found[] {
-  const { columns, raw, types, batch: { ids } } = flattening
-  const documents = new Map<string, readonly unknown[]>()
+  const { columns, raw, types, batch: { ids, paths } } = flattening
+  const documents = new Map<string, (row: number) => unknown>()
   return columns.paths.map(({ name, base, keys }): Found => {
     // a column whose real name is this one, and that was asked for as such, is not the path ready-made
     const ready = columns.plain.some(({ column }) => column === name) ? undefined : raw.get(name)
     if (ready && 'vector' in ready) return declared({ name, dotted: true, ...ready }, types)
-    if (!documents.has(base)) documents.set(base, parseDocuments(base, flattening))
-    const parsed = documents.get(base)!
-    const values = new Array<unknown>(ids.length)
+    const collected = paths?.get(name) ?? new CollectedColumn(ids.length)
     const without: number[] = []
-    for (let row = 0; row < ids.length; row++) {
-      const own = ready?.values[row]
-      const document = own === undefined ? parsed[row] : undefined
-      if (own !== undefined) values[row] = own
-      else if (document === undefined) without.push(row)
-      else values[row] = document === UNPARSED ? null : followPath(document, keys) ?? null
+    for (const row of collected.absent()) {
+      if (!documents.has(base)) documents.set(base, documentsOf(base, flattening))
+      const document = documents.get(base)!(row)
+      if (document === undefined) without.push(row)
+      else collected.set(row, document === UNPARSED ? null : followPath(document, keys) ?? null)
     }
     markAbsent(name, without, flattening)
-    return { name, dotted: true, values }
+    return { name, dotted: true, collected }
   })
 }
 
@@ -118,8 +116,7 @@ function typedColumn(column: Found, { types, batch: { ids, bad, index }, mistake
     })
     return { vector, field: { type, ...(origin ? { origin } : {}), ...(wide ? { wide } : {}) } }
   }
-  const values = bad.size === 0 ? column.values : column.values.map((value, row) => bad.has(row) ? null : value)
-  const { vector, wide, bad: unusable, conflict } = vectorOf(values, { type: types.get(name), dotted })
+  const { vector, wide, bad: unusable, conflict } = inferred(column, { type: types.get(name), dotted, bad })
   for (const { row, reason } of unusable) fail(row, reason)
   if (!conflict) return { vector, field: { type: vector.type, ...(wide ? { wide } : {}) } }
   const error = new SchemaConflictError({ column: name, cached: conflict[0], seen: conflict[1] })
@@ -128,31 +125,40 @@ function typedColumn(column: Found, { types, batch: { ids, bad, index }, mistake
   return undefined
 }
 
-function rowsWithout(values: readonly unknown[], length: number): number[] {
-  const rows: number[] = []
-  for (let row = 0; row < length; row++) if (values[row] === undefined) rows.push(row)
-  return rows
+/** The values' type and vector. Rows that failed are nulls to it: they have no say in the type. */
+function inferred(column: Exclude<Found, { vector: Vector }>, { type, dotted, bad }:
+{ type: ColumnType | undefined, dotted: boolean, bad: ReadonlyMap<number, MillraceError> }): Inferred {
+  if (bad.size === 0 && 'collected' in column) return vectorOfCollected(column.collected, { type, dotted })
+  const values = 'collected' in column ? column.collected.values() : column.values
+  return vectorOf(bad.size === 0 ? values : values.map((value, row) => bad.has(row) ? null : value), { type, dotted })
 }
 
-/** A base column's documents: text is parsed, once per row however many paths read it. A typed column that is no text holds no JSON text. */
-function parseDocuments(base: string, { raw, batch, mistakes }: Flattening): readonly unknown[] {
+/**
+ * A base column's documents by row, undefined where absent: text is parsed when first asked for, once however many paths read it.
+ * A typed column that is no text holds no JSON text.
+ */
+function documentsOf(base: string, { raw, batch, mistakes }: Flattening): (row: number) => unknown {
   const column = raw.get(base)
-  if (!column) return []
-  if ('vector' in column && column.vector.type !== 'text' && column.vector.type !== 'json') return Array.from(cellsOf(column.vector) as ArrayLike<unknown>)
-  const values = 'vector' in column ? storageValues(column.vector) : column.values
-  const documents = new Array<unknown>(values.length)
-  for (let row = 0; row < values.length; row++) {
-    const value = values[row]
-    documents[row] = value
-    if (typeof value !== 'string') continue
+  if (!column) return () => undefined
+  if ('vector' in column && column.vector.type !== 'text' && column.vector.type !== 'json') {
+    const cells = cellsOf(column.vector)
+    return row => cells[row]
+  }
+  const texts = 'vector' in column ? storageValues(column.vector) : column.collected.values()
+  const parsed = new Map<number, unknown>()
+  const parse = (row: number): unknown => {
     try {
-      documents[row] = JSON.parse(value) as unknown
+      return JSON.parse(texts[row] as string)
     } catch (cause) {
       const error = new JSONParseError({ column: base, id: idAt(batch.ids, row), cause })
-      documents[row] = UNPARSED
       mistakes.push(error)
       batch.bad.set(row, error)
+      return UNPARSED
     }
   }
-  return documents
+  return row => {
+    if (typeof texts[row] !== 'string') return texts[row]
+    if (!parsed.has(row)) parsed.set(row, parse(row))
+    return parsed.get(row)
+  }
 }

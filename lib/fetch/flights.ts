@@ -199,9 +199,10 @@ function pickIds(batch: FetchedBatch, ids: IdArray, index: number): FetchedBatch
   const picks = Uint32Array.from(rows)
   const raw = new Map<string, RawColumn>()
   for (const [name, column] of batch.raw ?? []) {
-    raw.set(name, 'vector' in column ? { field: column.field, vector: gatherVector(column.vector, picks) } : { values: rows.map(row => column.values[row]) })
+    raw.set(name, 'vector' in column ? { field: column.field, vector: gatherVector(column.vector, picks) } : { collected: column.collected.pick(picks) })
   }
+  const paths = batch.paths && new Map(Array.from(batch.paths, ([name, column]) => [name, column.pick(picks)]))
   const bad = new Map(rows.flatMap((row, i) => batch.bad.has(row) ? [[i, batch.bad.get(row)!] as const] : []))
   const kept = (from: IdArray, at: readonly number[]): IdArray => from instanceof Float64Array ? Float64Array.from(at, i => from[i]!) : BigInt64Array.from(at, i => from[i] as bigint)
-  return { index, ids: kept(batch.ids, rows), raw, missing: kept(ids, missing), bad }
+  return { index, ids: kept(batch.ids, rows), raw, paths, missing: kept(ids, missing), bad }
 }

@@ -1,17 +1,21 @@
 import { idAt, idFromSource, lowerBound, type Id, type IdArray } from '../batch/ids.js'
 import { RowBatch } from '../batch/row-batch.js'
 import { sameValue } from '../batch/same-value.js'
-import type { FetchedBatch, RawColumn } from '../batch/window.js'
+import type { FetchedBatch } from '../batch/window.js'
+import { JsonDocument } from '../json/json-document.js'
 import { batchRows } from './batch-rows.js'
 import { FetcherContractError, messageOf, type MillraceError } from '../errors.js'
+import type { RequestColumns } from './request-columns.js'
+import { ownValue, RowReader } from './row-reader.js'
 
 interface CollectorOptions {
   /** What was asked for: ascending, each once. */
   ids: IdArray
   batch: number
   idColumn: string
-  /** Column names to take from a row, all kinds. */
-  names: readonly string[]
+  columns: Pick<RequestColumns, 'plain' | 'paths' | 'bases'>
+  /** Columns whose texts do not repeat, learned from batch to batch. */
+  distinct?: Set<string>
 }
 
 /** Asking a revoked proxy what it is throws; it counts as a row, which cannot be read. */
@@ -23,19 +27,13 @@ function kindOf(item: unknown): 'batch' | 'rows' | 'row' {
   }
 }
 
-/** Names that objects inherit: taken from a row only as its own properties. */
-const INHERITED = new Set(Object.getOwnPropertyNames(Object.prototype))
-
 /**
  * Sorts a fetcher's answer into columns, whatever order it comes in. Values are copied out of each row when it arrives, so a
- * fetcher may reuse its objects. Rows nobody asked for are dropped; equal repeats count once.
+ * fetcher may reuse its objects, and what is inside them. Rows nobody asked for are dropped; equal repeats count once.
  */
 export class RowCollector {
   readonly #options: CollectorOptions
-  /** By position in `names`; undefined before the first value. */
-  readonly #columns: (unknown[] | undefined)[]
-  /** Whether every object has something under the name, so that only an own property counts. */
-  readonly #inherited: readonly boolean[]
+  readonly #reader: RowReader
   readonly #seen: Uint8Array
   readonly #bad = new Map<number, MillraceError>()
   readonly #batches: RowBatch[] = []
@@ -46,8 +44,7 @@ export class RowCollector {
   constructor(options: CollectorOptions) {
     this.#options = options
     this.#seen = new Uint8Array(options.ids.length)
-    this.#columns = options.names.map(() => undefined)
-    this.#inherited = options.names.map(name => INHERITED.has(name))
+    this.#reader = new RowReader(options.ids.length, options.columns, options.distinct ?? new Set())
   }
 
   /** Take one item of a fetcher's answer: a row, an array of rows, or a RowBatch. */
@@ -58,34 +55,28 @@ export class RowCollector {
     else this.#addRow(item)
   }
 
-  /** Everything that came, in the order of the ids. */
+  /**
+   * Everything that came, in the order of the ids.
+   *
+   * @throws {FetcherContractError} RowBatches that do not fit together, or came among rows: as rows they would lose what only vectors hold
+   */
   finish(): FetchedBatch {
-    const { ids, names } = this.#options
-    if (this.#batches.length > 0 && this.#rows === 0 && this.mistakes.length === 0) {
-      const whole = this.#fromBatches()
-      if (whole) return whole
-    }
-    for (const rowBatch of this.#batches) this.#addBatchAsRows(rowBatch)
+    if (this.#batches.length > 0) return this.#fromBatches()
     const found = positionsWhere(this.#seen, 1)
-    const all = found.length === ids.length
-    const raw = new Map<string, RawColumn>()
-    this.#columns.forEach((values, c) => {
-      if (values) raw.set(names[c]!, { values: all ? values : Array.from(found, position => values[position]) })
-    })
-    return this.#fetched(raw, found)
+    return this.#fetched(found, this.#reader.finish(found.length === this.#options.ids.length ? undefined : found))
   }
 
   /** The answer, from what was seen and what of it is bad. */
-  #fetched(raw: Map<string, RawColumn>, found = positionsWhere(this.#seen, 1)): FetchedBatch {
+  #fetched(found: Uint32Array, columns: Pick<FetchedBatch, 'raw' | 'paths'>): FetchedBatch {
     const { ids, batch } = this.#options
     const all = found.length === ids.length
     const bad = new Map<number, MillraceError>()
     if (this.#bad.size > 0) found.forEach((position, row) => { if (this.#bad.has(position)) bad.set(row, this.#bad.get(position)!) })
-    return { index: batch, ids: all ? ids : pick(ids, found), raw, missing: all ? ids.subarray(0, 0) : pick(ids, positionsWhere(this.#seen, 0)), bad }
+    return { index: batch, ids: all ? ids : pick(ids, found), ...columns, missing: all ? ids.subarray(0, 0) : pick(ids, positionsWhere(this.#seen, 0)), bad }
   }
 
   #addRow(row: unknown): void {
-    const { batch, idColumn, names } = this.#options
+    const { batch, idColumn } = this.#options
     const number = this.#rows++
     if (typeof row !== 'object' || row === null) {
       this.#contract(`row ${number} is ${row === null ? 'null' : `a ${typeof row}`}, not an object`)
@@ -93,7 +84,7 @@ export class RowCollector {
     }
     let position: number | undefined
     try {
-      const own = INHERITED.has(idColumn) && !Object.hasOwn(row, idColumn) ? undefined : (row as Record<string, unknown>)[idColumn]
+      const own = ownValue(row as Record<string, unknown>, idColumn)
       const id = idFromSource(own)
       if (id === undefined) {
         this.#contract(`row ${number} has ${own === undefined ? `no ${idColumn}` : `${idColumn} ${describe(own)}, which is no id`}`)
@@ -104,10 +95,7 @@ export class RowCollector {
       if (this.#seen[position] === 1) this.#compare(row as Record<string, unknown>, position)
       else {
         this.#seen[position] = 1
-        for (let c = 0; c < names.length; c++) {
-          const value = this.#valueOf(row as Record<string, unknown>, c)
-          if (value !== undefined) this.#column(c)[position] = value
-        }
+        this.#reader.read(row as Record<string, unknown>, position)
       }
     } catch (cause) {
       const error = new FetcherContractError({ batch, reason: `row ${number} cannot be read: ${messageOf(cause)}`, cause })
@@ -118,7 +106,9 @@ export class RowCollector {
 
   /** A second row of an id: fine when equal, else that id fails. */
   #compare(row: Record<string, unknown>, position: number): void {
-    const differing = this.#options.names.find((_, c) => !sameValue(this.#valueOf(row, c), this.#columns[c]?.[position]))
+    const before = this.#reader.valuesAt(position)
+    const at = this.#reader.valuesOf(row).findIndex((value, c) => !sameValue(comparable(value), comparable(before[c])))
+    const differing = this.#reader.names[at]
     if (differing !== undefined && !this.#bad.has(position)) this.#differ(position, differing)
   }
 
@@ -127,15 +117,6 @@ export class RowCollector {
       reason: `two different rows of id ${idAt(this.#options.ids, position)} (column ${column})` })
     this.#bad.set(position, error)
     this.mistakes.push(error)
-  }
-
-  #column(c: number): unknown[] {
-    return this.#columns[c] ??= new Array<unknown>(this.#options.ids.length).fill(undefined)
-  }
-
-  #valueOf(row: Record<string, unknown>, c: number): unknown {
-    const name = this.#options.names[c]!
-    return this.#inherited[c] && !Object.hasOwn(row, name) ? undefined : row[name]
   }
 
   /** Where an id stands among those asked for; most answers come in order. */
@@ -154,20 +135,26 @@ export class RowCollector {
     this.mistakes.push(new FetcherContractError({ batch: this.#options.batch, reason }))
   }
 
-  /** RowBatches keep their vectors; undefined where they do not fit together. */
-  #fromBatches(): FetchedBatch | undefined {
-    const { ids, idColumn, names } = this.#options
-    const rows = batchRows(this.#batches, { count: ids.length, names, idColumn, positionOf: id => this.#positionOf(id) })
-    if (!rows) return undefined
+  /** RowBatches keep their vectors. */
+  #fromBatches(): FetchedBatch {
+    const { ids, batch, idColumn, columns } = this.#options
+    const names = [...new Set([...columns.bases, ...columns.paths.map(({ name }) => name)])]
+    const rows = this.#rows > 0 ? undefined
+      : batchRows(this.#batches, { count: ids.length, names, idColumn, positionOf: id => this.#positionOf(id) })
+    if (!rows) {
+      throw new FetcherContractError({ batch, reason: this.#rows > 0 ? 'it answered with rows and RowBatches; expected one kind'
+        : this.#batches.some(rows => !rows.vector(idColumn)) ? `a RowBatch has no ${idColumn}`
+        : `its RowBatches differ in columns or types, or have no ids under ${idColumn}` })
+    }
     this.#seen.set(rows.found)
     for (const { position, column } of rows.differing) this.#differ(position, column)
-    return this.#fetched(rows.raw)
+    return this.#fetched(positionsWhere(this.#seen, 1), { raw: rows.raw })
   }
+}
 
-  /** The slow way, for batches mixed with plain rows, and those that do not fit together. */
-  #addBatchAsRows(rowBatch: RowBatch): void {
-    for (const row of rowBatch.toRows()) this.#addRow(row)
-  }
+/** What two rows of one id are compared by. */
+function comparable(value: unknown): unknown {
+  return value instanceof JsonDocument ? JSON.parse(value.text) : value
 }
 
 function positionsWhere(marks: Uint8Array, mark: number): Uint32Array {

@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import type { Id } from '../../../lib/batch/ids.js'
 import type { Row } from '../../../lib/batch/row-factory.js'
 import { invalidateRows } from '../../support/invalidate.js'
+import type { ProgressReporter } from '../../../lib/run.js'
 import type { Fetcher } from '../../../lib/source/fetcher.js'
 import { getData } from '../../../pipelines/get-data.js'
 import { streamData } from '../../../pipelines/stream-data.js'
@@ -23,6 +24,11 @@ function gated(): RecordingFetcher & { gates: Gate[] } {
     return ids.map(rowOf)
   })
   return { ...own, gates }
+}
+
+/** A reporter that counts the requests that have planned: what they do next is a matter of turns, not of the disk. */
+function counting(): ProgressReporter & { started: number } {
+  return { started: 0, start() { this.started++ }, update: () => undefined, stop: () => undefined }
 }
 
 describe('calls at the same time', () => {
@@ -113,8 +119,10 @@ describe('calls at the same time', () => {
       const abort = new AbortController()
       const first = getData({ ids: [1, 2], columns, table, fetcher, cache: cache(), signal: abort.signal })
       await until(() => gates.length === 1)
-      const second = getData({ ids: [1, 2], columns, table, fetcher, cache: cache() })
-      await turns(300)
+      const planned = counting()
+      const second = getData({ ids: [1, 2], columns, table, fetcher, cache: cache(), progress: planned })
+      await until(() => planned.started === 1)
+      await turns()
       abort.abort()
       expect(await rejection(first)).to.have.property('name', 'AbortError')
       expect(calls[0]!.request.signal.aborted).to.equal(false)
@@ -126,9 +134,10 @@ describe('calls at the same time', () => {
     it('tell the fetcher once all of them are', async () => {
       const { fetcher, calls, gates } = gated()
       const aborts = [new AbortController(), new AbortController()]
-      const both = aborts.map(({ signal }) => rejection(getData({ ids: [1, 2], columns, table, fetcher, cache: cache(), signal })))
-      await until(() => gates.length === 1)
-      await turns(300)
+      const planned = counting()
+      const both = aborts.map(({ signal }) => rejection(getData({ ids: [1, 2], columns, table, fetcher, cache: cache(), signal, progress: planned })))
+      await until(() => gates.length === 1 && planned.started === 2)
+      await turns()
       aborts[0]!.abort()
       await turns()
       expect(calls[0]!.request.signal.aborted).to.equal(false)
@@ -165,9 +174,10 @@ describe('calls at the same time', () => {
         await turns(20)
         return ids.map(rowOf)
       })
-      const all = range(0, 6).map(() => getData({ ids: [1, 2], columns, table, fetcher, cache: cache(), retries: 0 }).then(t => t.length, () => 'failed'))
-      await until(() => attempt === 1)
-      await turns(300)
+      const planned = counting()
+      const all = range(0, 6).map(() => getData({ ids: [1, 2], columns, table, fetcher, cache: cache(), retries: 0, progress: planned }).then(t => t.length, () => 'failed'))
+      await until(() => attempt === 1 && planned.started === 6)
+      await turns()
       held.open()
       expect((await Promise.all(all)).sort()).to.deep.equal([2, 2, 2, 2, 2, 'failed'])
       expect(calls).to.have.length(2)

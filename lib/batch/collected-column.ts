@@ -1,0 +1,211 @@
+import { JsonDocument } from '../json/json-document.js'
+import type { ColumnType } from './column-type.js'
+import type { Vector } from './vector.js'
+
+// where a position's value is
+const [ABSENT, NULL, NUMBER, DATE, CODE, OTHER] = [0, 1, 2, 3, 4, 5]
+
+// kinds of values that came, as bits
+const [INTEGERS, DOUBLES, NANS, DATES, TEXTS, MORE] = [1, 2, 4, 8, 16, 32]
+
+/** After so many distinct texts, more of them than every second text give up numbering. */
+const MIN_DISTINCT = 2048
+/** Codes have 16 bits. */
+const MAX_DISTINCT = 65_536
+
+/** Arrays nested deeper than this are kept as JSON text. */
+const MAX_LIST_DEPTH = 8
+
+/**
+ * One column's values as they arrive, in any order, each copied at once: numbers into typed arrays, texts numbered while they
+ * repeat, objects as their JSON text. What a fetcher does with its objects afterwards does not matter, and nothing of them is
+ * kept alive.
+ */
+export class CollectedColumn {
+  readonly length: number
+  readonly #states: Uint8Array
+  #filled = 0
+  #kinds = 0
+  /** Numbers, and the milliseconds of dates. */
+  #numbers: Float64Array | undefined
+  #codes: Uint16Array | undefined
+  /** Numbered texts, and the texts by number; undefined once they are not numbered any more. */
+  #entries: Map<string, number> | undefined
+  #list: string[] = []
+  #texts = 0
+  #others: unknown[] | undefined
+
+  /** @param distinct the column's texts are known to repeat too seldom to be numbered */
+  constructor(length: number, { distinct = false }: { distinct?: boolean } = {}) {
+    this.length = length
+    this.#states = new Uint8Array(length)
+    this.#entries = distinct ? undefined : new Map()
+  }
+
+  /** Whether texts came that repeat too seldom to be numbered. */
+  get isDistinct(): boolean {
+    return this.#texts >= MIN_DISTINCT && this.#entries === undefined
+  }
+
+  /** Take a value; undefined leaves the position absent. */
+  set(position: number, value: unknown): void {
+    if (value === undefined) return
+    if (this.#states[position] === ABSENT) this.#filled++
+    switch (typeof value) {
+      case 'number':
+        this.#kinds |= (value | 0) === value && value !== 0 || Number.isSafeInteger(value) && !Object.is(value, -0) ? INTEGERS
+          : Number.isNaN(value) ? NANS : DOUBLES
+        this.#setNumber(position, NUMBER, value)
+        return
+      case 'string':
+        this.#setText(position, value)
+        return
+      case 'object':
+        if (value === null) this.#states[position] = NULL
+        else if (value instanceof Date) {
+          const time = value.getTime()
+          this.#kinds |= Number.isNaN(time) ? MORE : DATES
+          this.#setNumber(position, DATE, time)
+        } else this.#setOther(position, value instanceof JsonDocument ? value : copyOf(value))
+        return
+      default: this.#setOther(position, value)
+    }
+  }
+
+  /** The positions nothing came for. */
+  absent(): number[] {
+    const positions: number[] = []
+    if (this.#filled < this.length) this.#states.forEach((state, position) => { if (state === ABSENT) positions.push(position) })
+    return positions
+  }
+
+  /** A value as it came, a `JsonDocument` for an object; undefined where absent. */
+  valueAt(position: number): unknown {
+    switch (this.#states[position]) {
+      case NULL: return null
+      case NUMBER: return this.#numbers![position]
+      case DATE: return new Date(this.#numbers![position]!)
+      case CODE: return this.#list[this.#codes![position]!]
+      case OTHER: return this.#others![position]
+      default: return undefined
+    }
+  }
+
+  /** All values as `valueAt` gives them. */
+  values(): unknown[] {
+    return Array.from({ length: this.length }, (_, position) => this.valueAt(position))
+  }
+
+  /** The values at these positions, in that order. */
+  pick(positions: Uint32Array): CollectedColumn {
+    const picked = new CollectedColumn(positions.length, { distinct: this.#entries === undefined })
+    positions.forEach((position, i) => picked.set(i, this.valueAt(position)))
+    return picked
+  }
+
+  /**
+   * The column as a vector without looking at its values again, where all are numbers, dates, or well-formed texts; else
+   * undefined. Absent positions count as null. Numbers: int64 while all are safe integers, else float64.
+   *
+   * @param allowNaN else a NaN is for `vectorOf` to judge
+   */
+  vector({ allowNaN }: { allowNaN: boolean }): Vector | undefined {
+    const kinds = this.#kinds
+    if (kinds !== 0 && (kinds & ~(INTEGERS | DOUBLES | (allowNaN ? NANS : 0))) === 0) {
+      return this.#fixed(kinds === INTEGERS ? 'int64' : 'float64', this.#numbers!)
+    }
+    if (kinds === DATES) return this.#fixed('timestamptz', BigInt64Array.from(this.#numbers!, time => BigInt(time) * 1000n))
+    return kinds === TEXTS ? this.#textVector() : undefined
+  }
+
+  #fixed(type: ColumnType, values: Float64Array | BigInt64Array): Vector {
+    return { form: 'fixed', type, length: this.length, values, valid: this.#valid() }
+  }
+
+  #textVector(): Vector {
+    const { length } = this
+    if (this.#codes && this.#entries && this.#entries.size * 2 <= this.#texts) {
+      const dictionary: Vector = { form: 'values', type: 'text', length: this.#entries.size, values: this.#list }
+      return { form: 'dictionary', type: 'text', length, codes: this.#codes, dictionary, valid: this.#valid() }
+    }
+    this.#spellOut()
+    const values = this.#others!
+    for (let i = 0; i < length; i++) if (this.#states[i] !== OTHER) values[i] = null
+    return { form: 'values', type: 'text', length, values }
+  }
+
+  /** One byte per row, 0 where null or absent; undefined when nothing is. */
+  #valid(): Uint8Array | undefined {
+    if (this.#filled === this.length && !this.#states.includes(NULL)) return undefined
+    const valid = new Uint8Array(this.length)
+    for (let i = 0; i < valid.length; i++) valid[i] = this.#states[i]! > NULL ? 1 : 0
+    return valid
+  }
+
+  #setNumber(position: number, state: number, value: number): void {
+    this.#numbers ??= new Float64Array(this.length)
+    this.#numbers[position] = value
+    this.#states[position] = state
+  }
+
+  #setOther(position: number, value: unknown): void {
+    this.#kinds |= MORE
+    this.#others ??= new Array<unknown>(this.length)
+    this.#others[position] = value
+    this.#states[position] = OTHER
+  }
+
+  #setText(position: number, text: string): void {
+    this.#texts++
+    if (this.#entries) {
+      let code = this.#entries.get(text)
+      if (code === undefined) {
+        code = this.#entries.size
+        if (code === MAX_DISTINCT || (code >= MIN_DISTINCT && code * 2 > this.#texts)) {
+          this.#spellOut()
+          this.#setText(position, text)
+          return
+        }
+        this.#kinds |= text.isWellFormed() ? TEXTS : MORE
+        this.#entries.set(text, code)
+        this.#list.push(text)
+      }
+      this.#codes ??= new Uint16Array(this.length)
+      this.#codes[position] = code
+      this.#states[position] = CODE
+      return
+    }
+    this.#spell(position, text)
+  }
+
+  /** Keep a text that is not numbered. */
+  #spell(position: number, text: string): void {
+    this.#kinds |= text.isWellFormed() ? TEXTS : MORE
+    this.#others ??= new Array<unknown>(this.length)
+    this.#others[position] = text
+    this.#states[position] = OTHER
+  }
+
+  /** Stop numbering texts. */
+  #spellOut(): void {
+    this.#entries = undefined
+    for (let i = 0; i < this.length; i++) if (this.#states[i] === CODE) this.#spell(i, this.#list[this.#codes![i]!]!)
+  }
+}
+
+/** A value of its own: bytes and lists of plain values copied, any other object as its JSON text. */
+function copyOf(value: object): unknown {
+  if (value instanceof Uint8Array) return new Uint8Array(value)
+  return Array.isArray(value) && isList(value, MAX_LIST_DEPTH) ? copyList(value) : new JsonDocument(value)
+}
+
+/** Whether an array may become a `list<T>` column's value: nothing in it is an object, but for dates, bytes and arrays. */
+function isList(items: readonly unknown[], depth: number): boolean {
+  return depth > 0 && items.every(item => typeof item !== 'object' || item === null || item instanceof Date || item instanceof Uint8Array ||
+    (Array.isArray(item) && isList(item, depth - 1)))
+}
+
+function copyList(items: readonly unknown[]): unknown[] {
+  return Array.from(items, item => Array.isArray(item) ? copyList(item)
+    : item instanceof Date ? new Date(item) : item instanceof Uint8Array ? new Uint8Array(item) : item)
+}

@@ -1,0 +1,84 @@
+import { expect } from 'chai'
+import { CollectedColumn } from '../../../lib/batch/collected-column.js'
+import { storageValues } from '../../../lib/batch/cells.js'
+import { vectorOfCollected } from '../../../lib/batch/infer.js'
+import { concatVectors } from '../../../lib/batch/combine.js'
+
+const collect = (values: readonly unknown[], options?: { distinct?: boolean }): CollectedColumn => {
+  const column = new CollectedColumn(values.length, options)
+  values.forEach((value, i) => column.set(i, value))
+  return column
+}
+
+describe('a collected column', () => {
+  it('types integers, doubles, dates and texts as they came, nulls and absent values as nulls', () => {
+    const typed = (values: unknown[]) => {
+      const { vector } = vectorOfCollected(collect(values))
+      return [vector.type, storageValues(vector)]
+    }
+    expect(typed([1, null, 0, undefined, -5])).to.deep.equal(['int64', [1, null, 0, null, -5]])
+    expect(typed([1, 0.5])).to.deep.equal(['float64', [1, 0.5]])
+    expect(typed([1, -0])).to.deep.equal(['float64', [1, -0]])
+    expect(typed([NaN])).to.deep.equal(['float64', [NaN]])
+    expect(typed([2 ** 53])).to.deep.equal(['float64', [2 ** 53]])
+    expect(typed([new Date(7), null])).to.deep.equal(['timestamptz', [7000n, null]])
+    expect(typed(['a', null, 'a', ''])).to.deep.equal(['text', ['a', null, 'a', '']])
+    expect(typed([1, 2n ** 60n])).to.deep.equal(['int64', [1, 2n ** 60n]])
+    expect(typed([null, undefined])).to.deep.equal(['null', [null, null]])
+  })
+
+  it('numbers texts that repeat and spells out those that do not, giving the same values either way', () => {
+    const few = Array.from({ length: 5000 }, (_, i) => i % 7 === 0 ? null : `text ${i % 1000}`)
+    const many = Array.from({ length: 5000 }, (_, i) => i % 7 === 0 ? null : `text ${i}`)
+    for (const [values, form] of [[few, 'dictionary'], [many, 'values']] as const) {
+      const column = collect(values)
+      const { vector } = vectorOfCollected(column)
+      expect(vector.form).to.equal(form)
+      expect(storageValues(vector)).to.deep.equal(values)
+      expect(column.isDistinct).to.equal(form === 'values')
+      expect(storageValues(vectorOfCollected(collect(values, { distinct: true })).vector)).to.deep.equal(values)
+    }
+  })
+
+  it('keeps more texts than 16 bits number', () => {
+    const values = Array.from({ length: 200_000 }, (_, i) => `text ${i >>> 1}`)
+    expect(storageValues(vectorOfCollected(collect(values)).vector)).to.deep.equal(values)
+  })
+
+  it('leaves a text with a lone surrogate, a mixed column and a date that is none to be judged by value', () => {
+    expect(vectorOfCollected(collect(['a', '\ud800'])).bad.map(({ row }) => row)).to.deep.equal([1])
+    expect(vectorOfCollected(collect(['a', 1])).conflict).to.deep.equal(['text', 'int64'])
+    expect(vectorOfCollected(collect([new Date(NaN), new Date(1)])).bad.map(({ row }) => row)).to.deep.equal([0])
+    expect(vectorOfCollected(collect([NaN, 1]), { dotted: true }).bad.map(({ row }) => row)).to.deep.equal([0])
+  })
+
+  it('has what a value was when it came', () => {
+    const document = { a: [1], day: new Date(0) }
+    const list = [1, [2]]
+    const bytes = new Uint8Array([1])
+    const date = new Date(1)
+    const column = collect([document, list, bytes, date])
+    document.a.push(2)
+    list.push(3);
+    (list[1] as number[]).push(4)
+    bytes[0] = 9
+    date.setTime(2)
+    expect(column.valueAt(0)).to.have.property('text', '{"a":[1],"day":"1970-01-01T00:00:00.000Z"}')
+    expect([1, 2, 3].map(i => column.valueAt(i))).to.deep.equal([[1, [2]], new Uint8Array([1]), new Date(1)])
+  })
+
+  it('tells a value without JSON form only where JSON is what the column holds', () => {
+    expect(vectorOfCollected(collect([new Map()])).bad[0]!.reason).to.match(/Map has no JSON form/)
+    expect(vectorOfCollected(collect([new Map()]), { type: 'int64' }).bad[0]!.reason).to.match(/an object is no int64/)
+  })
+
+  it('is picked from, and its parts are joined, without changing a value', () => {
+    const parts = [0, 1, 2].map(part => Array.from({ length: 3000 }, (_, i) => i % 5 === 0 ? null : `${part}-${i % 50}`))
+    const vectors = parts.map(values => vectorOfCollected(collect(values)).vector)
+    expect(storageValues(concatVectors('text', vectors))).to.deep.equal(parts.flat())
+    expect(concatVectors('text', vectors).form).to.equal('dictionary')
+    const picked = collect([1, 'a', { b: 1 }, undefined, null]).pick(Uint32Array.from([2, 3, 0]))
+    expect(picked.absent()).to.deep.equal([1])
+    expect(picked.valueAt(0)).to.have.property('text', '{"b":1}')
+  })
+})
