@@ -41,6 +41,10 @@ export function scatterVectors(type: ColumnType, length: number, pieces: readonl
   const filled = pieces.reduce((sum, { vector }) => sum + vector.length, 0)
   if (inOrder(pieces, length)) return concatVectors(type, pieces.map(({ vector }) => vector))
   if (pieces.every(({ vector }) => vector.form === 'fixed')) return scatterFixed(type, length, pieces as { vector: FixedVector, at: number | Uint32Array }[], filled)
+  const numbered = pieces.map(({ vector }) => vector)
+  if (type !== 'bytes' && numbered.every(vector => vector.form === 'dictionary')) {
+    return scatterCodes(length, pieces.map(({ at }) => at), concatDictionaries(type, filled, numbered), numbered.map(vector => vector.length))
+  }
   const values = new Array<unknown>(length)
   if (filled < length) values.fill(null)
   for (const { vector, at } of pieces) {
@@ -49,6 +53,24 @@ export function scatterVectors(type: ColumnType, length: number, pieces: readonl
     else for (let i = 0; i < stored.length; i++) values[at[i]!] = stored[i]
   }
   return buildVector(type, values)
+}
+
+/** The codes of one vector, cut into pieces that go where `at` says; the other positions are null. */
+function scatterCodes(length: number, at: readonly (number | Uint32Array)[], { codes, dictionary, type, valid: given, length: filled }: DictionaryVector,
+  lengths: readonly number[]): Vector {
+  const scattered = codes instanceof Uint16Array ? new Uint16Array(length) : new Uint32Array(length)
+  const valid = given || filled < length ? new Uint8Array(length) : undefined
+  let from = 0
+  at.forEach((positions, piece) => {
+    const to = from + lengths[piece]!
+    for (let i = from; i < to; i++) {
+      const position = typeof positions === 'number' ? positions + i - from : positions[i - from]!
+      scattered[position] = codes[i]!
+      if (valid) valid[position] = given ? given[i]! : 1
+    }
+    from = to
+  })
+  return { form: 'dictionary', type, length, codes: scattered, dictionary, valid }
 }
 
 function inOrder(pieces: readonly Piece[], length: number): boolean {
@@ -110,7 +132,7 @@ export function concatVectors(type: ColumnType, vectors: readonly Vector[]): Vec
 }
 
 /** Codes under one dictionary: the vectors' own where they share it, else what theirs have together. */
-function concatDictionaries(type: ColumnType, length: number, vectors: readonly DictionaryVector[]): Vector {
+function concatDictionaries(type: ColumnType, length: number, vectors: readonly DictionaryVector[]): DictionaryVector {
   const valid = vectors.some(vector => vector.valid) ? new Uint8Array(length).fill(1) : undefined
   const first = vectors[0]!.dictionary
   const shared = vectors.every(({ dictionary }) => dictionary === first)

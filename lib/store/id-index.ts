@@ -172,19 +172,45 @@ function locateInRuns({ starts, firstRows }: RunIndex, ids: Float64Array): Locat
   return found.finish()
 }
 
-function locateInBitmap({ base, words, counts }: BitmapIndex, ids: Float64Array): Located {
-  const found = new Found(ids.length)
-  const end = base + words.length * 32
-  for (let i = 0; i < ids.length; i++) {
-    const id = ids[i]!
-    if (id < base || id >= end) continue
-    const offset = id - base
-    const w = Math.floor(offset / 32)
-    const bit = offset % 32
-    const word = words[w]!
-    if ((word >>> bit & 1) === 1) found.add(i, counts[w]! + (bit === 0 ? 0 : popcount(word << (32 - bit))))
+function locateInBitmap(index: BitmapIndex, ids: Float64Array): Located {
+  const { base, words, counts } = index
+  const first = lowerBound(ids, base)
+  const found = new Found(ids.length - first)
+  // a window without gaps: only what is held costs anything
+  if (ids[ids.length - 1]! - ids[0]! === ids.length - 1) addRun(index, ids, first, found)
+  else {
+    const end = base + words.length * 32
+    for (let i = first; i < ids.length; i++) {
+      const offset = ids[i]! - base
+      if (ids[i]! >= end) break
+      // offsets may exceed 31 bits; below that, shifts cost a third of a division
+      const w = offset < 0x80000000 ? offset >>> 5 : Math.floor(offset / 32)
+      const bit = offset < 0x80000000 ? offset & 31 : offset % 32
+      const word = words[w]!
+      if ((word >>> bit & 1) === 1) found.add(i, counts[w]! + (bit === 0 ? 0 : popcount(word << (32 - bit))))
+    }
   }
   return found.finish()
+}
+
+/** Add what a bitmap holds of consecutive ids, from position `first` on, word by word. */
+function addRun({ base, words, counts }: BitmapIndex, ids: Float64Array, first: number, found: Found): void {
+  if (first === ids.length) return
+  const from = ids[first]! - base
+  const to = ids[ids.length - 1]! - base
+  const lastWord = Math.min(words.length - 1, Math.floor(to / 32))
+  for (let w = Math.floor(from / 32); w <= lastWord; w++) {
+    let word = words[w]!
+    let row = counts[w]!
+    const start = w * 32
+    while (word !== 0) {
+      const offset = start + 31 - Math.clz32(word & -word)
+      word &= word - 1
+      if (offset > to) break
+      if (offset >= from) found.add(first + (offset - from), row)
+      row++
+    }
+  }
 }
 
 function locateInList({ ids: held }: ListIndex, ids: IdArray): Located {
