@@ -25,8 +25,8 @@ export interface BlobStore {
 
 /** A blob being written. One call at a time. */
 export interface BlobWriter {
-  /** Append; resolves when the bytes may be reused. */
-  write(bytes: Uint8Array): Promise<void>
+  /** Append the chunks, in order; resolves when their bytes may be reused. */
+  write(chunks: readonly Uint8Array[]): Promise<void>
   /** Make the blob durable and visible under `name`, and keep it marked as in use. */
   commit(name: string): Promise<void>
   /** A manifest names the blob now: it needs its writer's protection no more. Never throws. */

@@ -46,9 +46,9 @@ export async function exportTable(store: TableStore, { file, columns }: { file: 
     const groups: PlacedRowGroup[] = []
     let offset = 0
     let rows = 0
-    const write = async (bytes: Uint8Array): Promise<void> => {
-      await writeFully(handle, bytes, offset)
-      offset += bytes.length
+    const write = async (...chunks: readonly Uint8Array[]): Promise<void> => {
+      await writeFully(handle, chunks, offset)
+      for (const { length } of chunks) offset += length
     }
     await write(FILE_HEADER)
     for (const window of ids.windows(WINDOW_ROWS)) {
@@ -56,7 +56,7 @@ export async function exportTable(store: TableStore, { file, columns }: { file: 
       if (batch.length === 0) continue
       const { chunks, ...group } = encodeRowGroup(fields, batch.vectors, { codec: store.settings.codec })
       groups.push({ ...group, offset })
-      for (const chunk of chunks) await write(chunk)
+      await write(...chunks)
       rows += batch.length
     }
     const footer = encodeFooter({ fields, rowGroups: groups })

@@ -21,7 +21,7 @@ export async function writeIdList(blobs: BlobStore, folder: string, ids: IdIndex
   const name = `ids-${randomUUID()}.bin`
   const blob = await blobs.create(folder)
   try {
-    await blob.write(bytes)
+    await blob.write([bytes])
     await blob.commit(name)
   } catch (error) {
     await blob.abort()

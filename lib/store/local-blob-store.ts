@@ -139,9 +139,9 @@ class LocalBlobWriter implements BlobWriter {
     this.#durability = durability
   }
 
-  async write(bytes: Uint8Array): Promise<void> {
-    await writeFully(this.#handle, bytes, this.#written)
-    this.#written += bytes.length
+  async write(chunks: readonly Uint8Array[]): Promise<void> {
+    await writeFully(this.#handle, chunks, this.#written)
+    for (const { length } of chunks) this.#written += length
   }
 
   async commit(name: string): Promise<void> {

@@ -147,7 +147,7 @@ export function localCatalog({ dir, durability = 'commit' }: { dir: string, dura
     const handle = await open(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600)
     try {
       try {
-        await writeFully(handle, serializeManifest(manifest), 0)
+        await writeFully(handle, [serializeManifest(manifest)], 0)
         if (durability === 'commit') await handle.sync()
       } finally {
         await handle.close()

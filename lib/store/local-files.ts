@@ -183,12 +183,26 @@ export async function syncFolder(path: string): Promise<void> {
   }
 }
 
-/** Write all of `bytes` at `position` of the file; the system may take less per call. */
-export async function writeFully(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
-  let done = 0
-  while (done < bytes.length) {
-    const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, position + done)
+/**
+ * Write all of `chunks` one after the other from `position` of the file on, in one call where the system takes all: between calls
+ * the event loop must turn, and a loop that is busy would hold the disk up.
+ */
+export async function writeFully(handle: FileHandle, chunks: readonly Uint8Array[], position: number): Promise<void> {
+  let left = chunks.filter(({ length }) => length > 0)
+  while (left.length > 0) {
+    const { bytesWritten } = left.length === 1 ? await handle.write(left[0]!, 0, left[0]!.length, position) : await handle.writev(left, position)
     if (bytesWritten === 0) throw Object.assign(new Error('the system wrote nothing'), { code: 'EIO' })
-    done += bytesWritten
+    position += bytesWritten
+    left = without(left, bytesWritten)
   }
+}
+
+/** The chunks behind the first `count` bytes. */
+function without(chunks: readonly Uint8Array[], count: number): Uint8Array[] {
+  let skip = count
+  return chunks.flatMap(chunk => {
+    const from = Math.min(skip, chunk.length)
+    skip -= from
+    return from < chunk.length ? [chunk.subarray(from)] : []
+  })
 }

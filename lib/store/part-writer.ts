@@ -130,10 +130,10 @@ export class PartWriter {
   async #appendGroup(group: RowGroupMeta, chunks: readonly Uint8Array[], ids: IdArray): Promise<void> {
     if (!this.#blob) {
       this.#blob = await this.#blobs.create(this.#folder)
-      await this.#write([FILE_HEADER])
+      chunks = [FILE_HEADER, ...chunks]
     }
     const { rows, bytes, columns, idMin, idMax } = group
-    this.#groups.push({ rows, bytes, columns, offset: this.#written, ...(idMin === undefined ? {} : { idMin }), ...(idMax === undefined ? {} : { idMax }) })
+    this.#groups.push({ rows, bytes, columns, offset: this.#written || FILE_HEADER.length, ...(idMin === undefined ? {} : { idMin }), ...(idMax === undefined ? {} : { idMax }) })
     this.#ids.add(ids)
     await this.#write(chunks)
   }
@@ -146,7 +146,7 @@ export class PartWriter {
       this.#written += chunk.length
     }
     const blob = this.#blob
-    this.#writing = (async () => { for (const chunk of chunks) await blob?.write(chunk) })()
+    this.#writing = blob ? blob.write(chunks) : Promise.resolve()
     // whoever waits next gets the error; until then it must not count as unhandled
     this.#writing.catch(() => undefined)
   }

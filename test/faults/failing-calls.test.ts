@@ -8,7 +8,7 @@ import { attachStrace, endWorkersWithSuite, inLanes, startWorker, type Worker } 
 
 /** System calls and the errors they are made to fail with; `+`: from that call on, all of them. */
 const FAULTS = [
-  ['pwrite64', 'ENOSPC'], ['pwrite64', 'ENOSPC+'], ['pwrite64', 'EIO'], ['fsync', 'EIO'], ['fsync', 'ENOSPC'], ['link', 'ENOSPC'], ['link', 'EACCES'], ['link', 'EIO'],
+  ['pwrite64', 'ENOSPC'], ['pwrite64', 'ENOSPC+'], ['pwrite64', 'EIO'], ['pwritev', 'ENOSPC'], ['pwritev', 'ENOSPC+'], ['pwritev', 'EIO'], ['fsync', 'EIO'], ['fsync', 'ENOSPC'], ['link', 'ENOSPC'], ['link', 'EACCES'], ['link', 'EIO'],
   ['openat', 'EACCES'], ['openat', 'EIO'], ['openat', 'ENOSPC'], ['openat', 'EMFILE'], ['openat', 'EROFS'], ['openat', 'EACCES+'], ['mkdir', 'ENOSPC'],
   ['mkdir', 'EACCES'], ['unlink', 'EACCES'], ['unlink', 'EIO'], ['unlink', 'EACCES+'], ['pread64', 'EIO'], ['read', 'EIO'], ['getdents64', 'EIO'], ['statx', 'EIO'],
   ['statx', 'EACCES'], ['close', 'EIO']

@@ -103,7 +103,7 @@ describe('a writer that sleeps', function () {
   it('neither brings back nor loses a row, wherever it slept', async () => {
     const broken: string[] = []
     let slept = 0
-    for (const [syscall, most] of [['link', 8], ['fsync', 8], ['unlink', 6], ['openat', 12], ['pwrite64', 6]] as const) {
+    for (const [syscall, most] of [['link', 8], ['fsync', 8], ['unlink', 6], ['openat', 12], ['pwrite64', 6], ['pwritev', 6]] as const) {
       for (let n = 1; n <= most; n += shortOrLong(3, 1)) {
         const result = await sleepAt(syscall, n, async (awake, dir) => {
           for (let i = 0; i < 6; i++) await awake.ask({ dir, graceMs: 0, partBytes: 16 * 1024, compact: i % 2 === 0, merges: [{ from: 300 + i * 50, count: 100 }] })
