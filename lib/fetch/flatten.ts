@@ -67,9 +67,8 @@ function plainColumns(flattening: Flattening): Found[] {
 function pathColumns(flattening: Flattening): Found[] {
   const { columns, raw, types, batch: { ids } } = flattening
   const documents = new Map<string, readonly unknown[]>()
-  return columns.paths.map(({ name, base, keys }): Found => {
-    // a column whose real name is this one, and that was asked for as such, is not the path ready-made
-    const ready = columns.plain.some(({ column }) => column === name) ? undefined : raw.get(name)
+  return columns.paths.map(({ name, base, keys, slot }): Found => {
+    const ready = raw.get(slot)
     if (ready && 'vector' in ready) return declared({ name, dotted: true, ...ready }, types)
     if (!documents.has(base)) documents.set(base, parseDocuments(base, flattening))
     const parsed = documents.get(base)!

@@ -1,16 +1,18 @@
 import { idAt, idFromSource, lowerBound, type Id, type IdArray } from '../batch/ids.js'
 import { RowBatch } from '../batch/row-batch.js'
-import { sameValue } from '../batch/same-value.js'
 import type { FetchedBatch, RawColumn } from '../batch/window.js'
 import { batchRows } from './batch-rows.js'
 import { FetcherContractError, messageOf, type MillraceError } from '../errors.js'
+import { isSameIn, propertyIn, propertyOf, valueIn, type Property, type RowSlot } from './row-slots.js'
 
 interface CollectorOptions {
   /** What was asked for: ascending, each once. */
   ids: IdArray
   batch: number
   idColumn: string
-  /** Column names to take from a row, all kinds. */
+  /** What to take from plain rows. */
+  slots: readonly RowSlot[]
+  /** Column names to take from RowBatches, all kinds. */
   names: readonly string[]
 }
 
@@ -23,19 +25,15 @@ function kindOf(item: unknown): 'batch' | 'rows' | 'row' {
   }
 }
 
-/** Names that objects inherit: taken from a row only as its own properties. */
-const INHERITED = new Set(Object.getOwnPropertyNames(Object.prototype))
-
 /**
  * Sorts a fetcher's answer into columns, whatever order it comes in. Values are copied out of each row when it arrives, so a
  * fetcher may reuse its objects. Rows nobody asked for are dropped; equal repeats count once.
  */
 export class RowCollector {
   readonly #options: CollectorOptions
-  /** By position in `names`; undefined before the first value. */
+  readonly #id: Property
+  /** By position in `slots`; undefined before the first value. */
   readonly #columns: (unknown[] | undefined)[]
-  /** Whether every object has something under the name, so that only an own property counts. */
-  readonly #inherited: readonly boolean[]
   readonly #seen: Uint8Array
   readonly #bad = new Map<number, MillraceError>()
   readonly #batches: RowBatch[] = []
@@ -45,9 +43,9 @@ export class RowCollector {
 
   constructor(options: CollectorOptions) {
     this.#options = options
+    this.#id = propertyOf(options.idColumn)
     this.#seen = new Uint8Array(options.ids.length)
-    this.#columns = options.names.map(() => undefined)
-    this.#inherited = options.names.map(name => INHERITED.has(name))
+    this.#columns = options.slots.map(() => undefined)
   }
 
   /** Take one item of a fetcher's answer: a row, an array of rows, or a RowBatch. */
@@ -60,7 +58,7 @@ export class RowCollector {
 
   /** Everything that came, in the order of the ids. */
   finish(): FetchedBatch {
-    const { ids, names } = this.#options
+    const { ids, slots } = this.#options
     if (this.#batches.length > 0 && this.#rows === 0 && this.mistakes.length === 0) {
       const whole = this.#fromBatches()
       if (whole) return whole
@@ -70,7 +68,7 @@ export class RowCollector {
     const all = found.length === ids.length
     const raw = new Map<string, RawColumn>()
     this.#columns.forEach((values, c) => {
-      if (values) raw.set(names[c]!, { values: all ? values : Array.from(found, position => values[position]) })
+      if (values) raw.set(slots[c]!.key, { values: all ? values : Array.from(found, position => values[position]) })
     })
     return this.#fetched(raw, found)
   }
@@ -85,7 +83,7 @@ export class RowCollector {
   }
 
   #addRow(row: unknown): void {
-    const { batch, idColumn, names } = this.#options
+    const { batch, idColumn, slots } = this.#options
     const number = this.#rows++
     if (typeof row !== 'object' || row === null) {
       this.#contract(`row ${number} is ${row === null ? 'null' : `a ${typeof row}`}, not an object`)
@@ -93,7 +91,7 @@ export class RowCollector {
     }
     let position: number | undefined
     try {
-      const own = INHERITED.has(idColumn) && !Object.hasOwn(row, idColumn) ? undefined : (row as Record<string, unknown>)[idColumn]
+      const own = propertyIn(row, this.#id)
       const id = idFromSource(own)
       if (id === undefined) {
         this.#contract(`row ${number} has ${own === undefined ? `no ${idColumn}` : `${idColumn} ${describe(own)}, which is no id`}`)
@@ -101,11 +99,11 @@ export class RowCollector {
       }
       position = this.#positionOf(id)
       if (position === undefined) return
-      if (this.#seen[position] === 1) this.#compare(row as Record<string, unknown>, position)
+      if (this.#seen[position] === 1) this.#compare(row, position)
       else {
         this.#seen[position] = 1
-        for (let c = 0; c < names.length; c++) {
-          const value = this.#valueOf(row as Record<string, unknown>, c)
+        for (let c = 0; c < slots.length; c++) {
+          const value = valueIn(row, slots[c]!)
           if (value !== undefined) this.#column(c)[position] = value
         }
       }
@@ -117,9 +115,11 @@ export class RowCollector {
   }
 
   /** A second row of an id: fine when equal, else that id fails. */
-  #compare(row: Record<string, unknown>, position: number): void {
-    const differing = this.#options.names.find((_, c) => !sameValue(this.#valueOf(row, c), this.#columns[c]?.[position]))
-    if (differing !== undefined && !this.#bad.has(position)) this.#differ(position, differing)
+  #compare(row: object, position: number): void {
+    const { slots } = this.#options
+    const kept = (key: string): unknown => this.#columns[slots.findIndex(slot => slot.key === key)]?.[position]
+    const differing = slots.find(slot => !isSameIn(row, slot, kept))
+    if (differing && !this.#bad.has(position)) this.#differ(position, differing.property?.name ?? differing.key.slice(1))
   }
 
   #differ(position: number, column: string): void {
@@ -131,11 +131,6 @@ export class RowCollector {
 
   #column(c: number): unknown[] {
     return this.#columns[c] ??= new Array<unknown>(this.#options.ids.length).fill(undefined)
-  }
-
-  #valueOf(row: Record<string, unknown>, c: number): unknown {
-    const name = this.#options.names[c]!
-    return this.#inherited[c] && !Object.hasOwn(row, name) ? undefined : row[name]
   }
 
   /** Where an id stands among those asked for; most answers come in order. */
