@@ -36,8 +36,8 @@ export interface FetchedPiece {
   at: number | Uint32Array
 }
 
-/** A column as a fetcher delivered it: JS values (undefined = absent), or a vector with its type. */
-export type RawColumn = { values: readonly unknown[] } | { vector: Vector, field: Field }
+/** A column as a fetcher delivered it: JS values (undefined = absent), or a vector with its type and the rows in which it is absent. */
+export type RawColumn = { values: readonly unknown[] } | { vector: Vector, field: Field, absent?: readonly number[] }
 
 /** The answer to one batch. A batch may span windows. */
 export interface FetchedBatch {

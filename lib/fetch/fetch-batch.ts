@@ -86,8 +86,7 @@ async function attemptFetch({ fetcher, table, columns, idColumn, columnTypes, fe
     const request: FetchRequest = { columns: columns.bases, paths: columns.paths.map(({ name }) => name),
       plain: columns.plain.map(({ column }) => column), idColumn, columnTypes, signal: abort.signal,
       batch: { index, ...(batchCount === undefined ? {} : { count: batchCount }) } }
-    const collector = new RowCollector({ ids, batch: index, idColumn, slots: rowSlots(columns, columnTypes),
-      names: [...new Set([...columns.bases, ...columns.paths.map(({ name }) => name)])] })
+    const collector = new RowCollector({ ids, batch: index, idColumn, slots: rowSlots(columns, columnTypes) })
     // a copy: what a fetcher does to its ids must not reach the run
     await consume(await unlessAborted((async () => await fetcher(idList(ids), table, request))(), abort.signal), collector, abort.signal, index)
     return { batch: collector.finish(), mistakes: collector.mistakes }

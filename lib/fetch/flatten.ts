@@ -57,7 +57,10 @@ function plainColumns(flattening: Flattening): Found[] {
   const { columns, raw, types, batch: { ids } } = flattening
   return columns.plain.map(({ name, column }): Found => {
     const came = raw.get(column)
-    if (came && 'vector' in came) return declared({ name, dotted: false, ...came }, types)
+    if (came && 'vector' in came) {
+      markAbsent(name, came.absent ?? [], flattening)
+      return declared({ name, dotted: false, ...came }, types)
+    }
     const values = came?.values ?? []
     markAbsent(name, rowsWithout(values, ids.length), flattening)
     return { name, dotted: false, values: came ? values : new Array<null>(ids.length).fill(null) }
@@ -68,8 +71,9 @@ function pathColumns(flattening: Flattening): Found[] {
   const { columns, raw, types, batch: { ids } } = flattening
   const documents = new Map<string, readonly unknown[]>()
   return columns.paths.map(({ name, base, keys, slot }): Found => {
-    const ready = raw.get(slot)
-    if (ready && 'vector' in ready) return declared({ name, dotted: true, ...ready }, types)
+    const came = raw.get(slot)
+    if (came && 'vector' in came && !came.absent) return declared({ name, dotted: true, ...came }, types)
+    const ready = came && 'vector' in came ? readyValues(came) : came
     if (!documents.has(base)) documents.set(base, parseDocuments(base, flattening))
     const parsed = documents.get(base)!
     const values = new Array<unknown>(ids.length)
@@ -84,6 +88,14 @@ function pathColumns(flattening: Flattening): Found[] {
     markAbsent(name, without, flattening)
     return { name, dotted: true, values }
   })
+}
+
+/** A ready-made column that only some batches have, as values; where their rows would lose microseconds, without those. */
+function readyValues({ vector, absent }: Exclude<RawColumn, { values: unknown }>): { values: unknown[] } {
+  const isExact = !/^(list<)?timestamp/.test(vector.type)
+  const values = isExact ? Array.from(cellsOf(vector) as ArrayLike<unknown>) : new Array<unknown>(vector.length).fill(undefined)
+  for (const row of absent ?? []) values[row] = undefined
+  return { values }
 }
 
 /** A vector stays what it is, unless the caller declares another type for it. */
@@ -137,13 +149,14 @@ function rowsWithout(values: readonly unknown[], length: number): number[] {
 function parseDocuments(base: string, { raw, batch, mistakes }: Flattening): readonly unknown[] {
   const column = raw.get(base)
   if (!column) return []
-  if ('vector' in column && column.vector.type !== 'text' && column.vector.type !== 'json') return Array.from(cellsOf(column.vector) as ArrayLike<unknown>)
-  const values = 'vector' in column ? storageValues(column.vector) : column.values
+  const isText = 'values' in column || column.vector.type === 'text' || column.vector.type === 'json'
+  const values = 'values' in column ? column.values : isText ? storageValues(column.vector) : cellsOf(column.vector)
+  const absent = new Set('vector' in column ? column.absent : [])
   const documents = new Array<unknown>(values.length)
   for (let row = 0; row < values.length; row++) {
     const value = values[row]
-    documents[row] = value
-    if (typeof value !== 'string') continue
+    documents[row] = absent.has(row) ? undefined : value
+    if (typeof value !== 'string' || !isText) continue
     try {
       documents[row] = JSON.parse(value) as unknown
     } catch (cause) {

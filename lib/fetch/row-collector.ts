@@ -10,10 +10,8 @@ interface CollectorOptions {
   ids: IdArray
   batch: number
   idColumn: string
-  /** What to take from plain rows. */
+  /** What to take from rows. */
   slots: readonly RowSlot[]
-  /** Column names to take from RowBatches, all kinds. */
-  names: readonly string[]
 }
 
 /** Asking a revoked proxy what it is throws; it counts as a row, which cannot be read. */
@@ -56,14 +54,19 @@ export class RowCollector {
     else this.#addRow(item)
   }
 
-  /** Everything that came, in the order of the ids. */
+  /**
+   * Everything that came, in the order of the ids.
+   *
+   * @throws {FetcherContractError} plain rows and RowBatches in one answer
+   * @throws {SchemaConflictError} RowBatches whose types share none
+   */
   finish(): FetchedBatch {
-    const { ids, slots } = this.#options
-    if (this.#batches.length > 0 && this.#rows === 0 && this.mistakes.length === 0) {
-      const whole = this.#fromBatches()
-      if (whole) return whole
+    const { ids, slots, batch } = this.#options
+    if (this.#batches.length > 0) {
+      // plain rows have no types that could be set against those of a batch: its microseconds, decimals and dates would be lost
+      if (this.#rows > 0) throw new FetcherContractError({ batch, reason: 'it mixes plain rows and RowBatches (make batches of the rows: fromRows(rows, { types }))' })
+      return this.#fromBatches()
     }
-    for (const rowBatch of this.#batches) this.#addBatchAsRows(rowBatch)
     const found = positionsWhere(this.#seen, 1)
     const all = found.length === ids.length
     const raw = new Map<string, RawColumn>()
@@ -83,7 +86,7 @@ export class RowCollector {
   }
 
   #addRow(row: unknown): void {
-    const { batch, idColumn, slots } = this.#options
+    const { batch, slots } = this.#options
     const number = this.#rows++
     if (typeof row !== 'object' || row === null) {
       this.#contract(`row ${number} is ${row === null ? 'null' : `a ${typeof row}`}, not an object`)
@@ -94,7 +97,7 @@ export class RowCollector {
       const own = propertyIn(row, this.#id)
       const id = idFromSource(own)
       if (id === undefined) {
-        this.#contract(`row ${number} has ${own === undefined ? `no ${idColumn}` : `${idColumn} ${describe(own)}, which is no id`}`)
+        this.#badId(number, own)
         return
       }
       position = this.#positionOf(id)
@@ -145,23 +148,22 @@ export class RowCollector {
     return at
   }
 
+  #badId(row: number, value: unknown): void {
+    const { idColumn } = this.#options
+    this.#contract(`row ${row} has ${value === undefined ? `no ${idColumn}` : `${idColumn} ${describe(value)}, which is no id`}`)
+  }
+
   #contract(reason: string): void {
     this.mistakes.push(new FetcherContractError({ batch: this.#options.batch, reason }))
   }
 
-  /** RowBatches keep their vectors; undefined where they do not fit together. */
-  #fromBatches(): FetchedBatch | undefined {
-    const { ids, idColumn, names } = this.#options
-    const rows = batchRows(this.#batches, { count: ids.length, names, idColumn, positionOf: id => this.#positionOf(id) })
-    if (!rows) return undefined
+  /** RowBatches keep their vectors. */
+  #fromBatches(): FetchedBatch {
+    const { ids, idColumn, slots } = this.#options
+    const rows = batchRows(this.#batches, { count: ids.length, slots, idColumn, positionOf: id => this.#positionOf(id), onBadId: (row, value) => this.#badId(row, value) })
     this.#seen.set(rows.found)
     for (const { position, column } of rows.differing) this.#differ(position, column)
     return this.#fetched(rows.raw)
-  }
-
-  /** The slow way, for batches mixed with plain rows, and those that do not fit together. */
-  #addBatchAsRows(rowBatch: RowBatch): void {
-    for (const row of rowBatch.toRows()) this.#addRow(row)
   }
 }
 

@@ -20,6 +20,7 @@ export interface RowSlot {
   path: { base: Property, keys: readonly string[] } | undefined
   /** Only paths want it: documents that are objects are taken apart at once and not kept. */
   isDocument: boolean
+  declared: ColumnType | undefined
   /** Declared as a list. */
   isList: boolean
 }
@@ -39,11 +40,14 @@ export function propertyIn(row: object, { name, isInherited }: Property): unknow
 
 /** What to collect from rows for a request's columns. */
 export function rowSlots({ plain, paths, bases }: RequestColumns, columnTypes: Readonly<Record<string, ColumnType>>): RowSlot[] {
-  const isList = (name: string): boolean => Object.hasOwn(columnTypes, name) && listElement(columnTypes[name]!) !== undefined
-  const whole = bases.map((base): RowSlot => ({ key: base, property: propertyOf(base), path: undefined,
-    isDocument: !plain.some(({ column }) => column === base), isList: plain.some(({ name, column }) => column === base && isList(name)) }))
-  return whole.concat(paths.map(({ name, base, keys, slot }) => ({ key: slot, property: slot === name ? propertyOf(name) : undefined,
-    path: { base: propertyOf(base), keys }, isDocument: false, isList: isList(name) })))
+  const slotOf = (key: string, { requested, property, path }: { requested: string | undefined, property: string | undefined, path?: RowSlot['path'] }): RowSlot => {
+    const declared = requested !== undefined && Object.hasOwn(columnTypes, requested) ? columnTypes[requested] : undefined
+    return { key, property: property === undefined ? undefined : propertyOf(property), path, isDocument: requested === undefined,
+      declared, isList: declared !== undefined && listElement(declared) !== undefined }
+  }
+  const whole = bases.map(base => slotOf(base, { requested: plain.find(({ column }) => column === base)?.name, property: base }))
+  return whole.concat(paths.map(({ name, base, keys, slot }) =>
+    slotOf(slot, { requested: name, property: slot === name ? name : undefined, path: { base: propertyOf(base), keys } })))
 }
 
 /**
