@@ -1,9 +1,10 @@
 import { expect } from 'chai'
-import { fromColumns } from '../../../lib/batch/from-rows.js'
+import { fromColumns, fromRows } from '../../../lib/batch/from-rows.js'
 import type { Id } from '../../../lib/batch/ids.js'
 import type { Row } from '../../../lib/batch/row-factory.js'
 import type { Fetcher } from '../../../lib/source/fetcher.js'
-import { errorOf, everyWay, same, withCache } from '../../types/support.js'
+import { streamData } from '../../../pipelines/stream-data.js'
+import { errorOf, everyWay, nobody, same, withCache } from '../../types/support.js'
 
 const ids = [1, 2, 3, 4]
 const columns = ['doc', 'doc.city', 'doc.deep', 'other.tags.0', 'at', 'bytes', 'list', 'stamps', 'ready.x']
@@ -76,6 +77,26 @@ describe('values of a fetcher\'s rows', () => {
     same(table.toRows(), expected)
     same((given[0] as Row)['bytes'], Uint8Array.of(1, 1))
   }))
+
+  for (const kind of ['plain rows', 'a RowBatch'] as const) {
+    it(`of ${kind} are cached as they came, whatever the reader of a stream does to its batches' columns and ids meanwhile`, () => withCache(async cache => {
+      const rows = ids.map(id => ({ id, n: id + 0.5, i: id, t: `text ${5 - id}`, at: new Date(id), b: Uint8Array.of(id), o: { id } }))
+      const request = { ids, columns: ['n', 'i', 't', 'at', 'b', 'o'] }
+      const fetcher: Fetcher = asked => [kind === 'plain rows' ? rows.filter(row => asked.includes(row.id)) : fromRows(rows.filter(row => asked.includes(row.id)))] as never
+      for await (const batch of streamData({ ...request, table: 'public.t', cache: cache.cache, fetcher, batchSize: 2 })) {
+        for (const name of batch.columnNames) {
+          const column = batch.column(name) as unknown[]
+          column.reverse()
+          if (name === 'b') (column[0] as Uint8Array).fill(99)
+          if (name === 'o') (column[0] as Row)['id'] = 99
+          column[0] = column.at(-1)
+        }
+        batch.ids.fill(99 as never)
+        same(batch.toRows(), rows)
+      }
+      await everyWay(cache, { ...request, fetcher: nobody }, rows)
+    }))
+  }
 
   describe('in a second row of an id', () => {
     const twice = (first: unknown, second: unknown, wanted: readonly string[]) => withCache(async cache => {
