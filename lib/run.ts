@@ -118,6 +118,11 @@ export class Run {
     if (ids.length > 0) this.#notFound.push(ids)
   }
 
+  /** Ids that the source no longer has: those a refresh asked for in vain. Any order. */
+  * vanished(): Generator<Id> {
+    if (this.retype === 'all') for (const ids of this.#notFound) yield * idList(ids)
+  }
+
   attach(reporter: ProgressReporter): void {
     this.#reporters.add(reporter)
     this.#tell(reporter, () => reporter.start({ misses: this.total?.misses, batches: this.total?.batches, hits: this.total?.hits }))

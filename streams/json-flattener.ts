@@ -32,7 +32,6 @@ export function jsonFlattener({ columns, idColumn = 'id', columnTypes }: JsonFla
         for (const mistake of mistakes) window.run.mistake(mistake)
         batch.rows = rows
         batch.raw = undefined
-        batch.paths = undefined
       }
       yield window
     }

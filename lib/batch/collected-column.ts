@@ -1,5 +1,5 @@
-import { JsonDocument } from '../json/json-document.js'
 import type { ColumnType } from './column-type.js'
+import { ownValue } from './own-value.js'
 import type { Vector } from './vector.js'
 
 // where a position's value is
@@ -12,9 +12,6 @@ const [INTEGERS, DOUBLES, NANS, DATES, TEXTS, MORE] = [1, 2, 4, 8, 16, 32]
 const MIN_DISTINCT = 2048
 /** Codes have 16 bits. */
 const MAX_DISTINCT = 65_536
-
-/** Arrays nested deeper than this are kept as JSON text. */
-const MAX_LIST_DEPTH = 8
 
 /**
  * One column's values as they arrive, in any order, each copied at once: numbers into typed arrays, texts numbered while they
@@ -34,6 +31,13 @@ export class CollectedColumn {
   #list: string[] = []
   #texts = 0
   #others: unknown[] | undefined
+
+  /** The column of these values, undefined where absent. */
+  static of(values: readonly unknown[]): CollectedColumn {
+    const column = new CollectedColumn(values.length)
+    values.forEach((value, position) => column.set(position, value))
+    return column
+  }
 
   /** @param distinct the column's texts are known to repeat too seldom to be numbered */
   constructor(length: number, { distinct = false }: { distinct?: boolean } = {}) {
@@ -66,7 +70,7 @@ export class CollectedColumn {
           const time = value.getTime()
           this.#kinds |= Number.isNaN(time) ? MORE : DATES
           this.#setNumber(position, DATE, time)
-        } else this.#setOther(position, value instanceof JsonDocument ? value : copyOf(value))
+        } else this.#setOther(position, ownValue(value))
         return
       default: this.#setOther(position, value)
     }
@@ -79,7 +83,7 @@ export class CollectedColumn {
     return positions
   }
 
-  /** A value as it came, a `JsonDocument` for an object; undefined where absent. */
+  /** A value as it came, an `EncodedJson` for an object; undefined where absent. */
   valueAt(position: number): unknown {
     switch (this.#states[position]) {
       case NULL: return null
@@ -191,21 +195,4 @@ export class CollectedColumn {
     this.#entries = undefined
     for (let i = 0; i < this.length; i++) if (this.#states[i] === CODE) this.#spell(i, this.#list[this.#codes![i]!]!)
   }
-}
-
-/** A value of its own: bytes and lists of plain values copied, any other object as its JSON text. */
-function copyOf(value: object): unknown {
-  if (value instanceof Uint8Array) return new Uint8Array(value)
-  return Array.isArray(value) && isList(value, MAX_LIST_DEPTH) ? copyList(value) : new JsonDocument(value)
-}
-
-/** Whether an array may become a `list<T>` column's value: nothing in it is an object, but for dates, bytes and arrays. */
-function isList(items: readonly unknown[], depth: number): boolean {
-  return depth > 0 && items.every(item => typeof item !== 'object' || item === null || item instanceof Date || item instanceof Uint8Array ||
-    (Array.isArray(item) && isList(item, depth - 1)))
-}
-
-function copyList(items: readonly unknown[]): unknown[] {
-  return Array.from(items, item => Array.isArray(item) ? copyList(item)
-    : item instanceof Date ? new Date(item) : item instanceof Uint8Array ? new Uint8Array(item) : item)
 }

@@ -1,5 +1,4 @@
-import { JsonDocument } from '../json/json-document.js'
-import { jsonText } from '../json/json-text.js'
+import { EncodedJson, jsonText } from '../json/json-text.js'
 import { decimalSize, listElement, type ColumnType } from './column-type.js'
 import { parseDate, parseTime, parseTimestamp } from './temporal.js'
 
@@ -90,7 +89,7 @@ export function storageValueAs(type: ColumnType, value: unknown): unknown {
     case 'timestamptz': return timestamp(value)
     case 'uuid': return typeof value === 'string' && UUID.test(value) ? value.toLowerCase() : undefined
     case 'text': return text(value)
-    case 'json': return value instanceof JsonDocument ? value.text : jsonText(value)
+    case 'json': return jsonText(value)
     case 'bytes': return value instanceof Uint8Array ? value : undefined
     case 'null': return undefined
     default: {
@@ -98,7 +97,7 @@ export function storageValueAs(type: ColumnType, value: unknown): unknown {
       if (size) return decimal(value, size)
       const element = listElement(type)
       // a list of objects was kept as its text
-      const list: unknown = element === 'json' && value instanceof JsonDocument ? JSON.parse(value.text) : value
+      const list: unknown = element === 'json' && value instanceof EncodedJson ? JSON.parse(value.text()) : value
       if (!element || !Array.isArray(list)) return undefined
       const items = Array.from(list as unknown[], item => item === null || item === undefined ? null : storageValueAs(element, item))
       return items.includes(undefined) ? undefined : items

@@ -1,7 +1,8 @@
 import { FetcherContractError, InvalidArgumentError, SchemaConflictError } from '../errors.js'
+import { CollectedColumn } from './collected-column.js'
 import { checkColumnTypes, type Field } from './column-type.js'
 import { idArray, idFromSource, invalidId, type Id } from './ids.js'
-import { vectorOf } from './infer.js'
+import { vectorOfCollected } from './infer.js'
 import { RowBatch } from './row-batch.js'
 import type { Row } from './row-factory.js'
 import { hasNulls, type Vector } from './vector.js'
@@ -39,7 +40,7 @@ export function fromColumns(columns: Readonly<Record<string, ArrayLike<unknown>>
     if (column.length !== ids.length) {
       throw new InvalidArgumentError({ argument: `columns.${name}`, expected: `${ids.length} values, as many as ${idColumn}`, found: String(column.length) })
     }
-    const { vector, wide, bad: [bad], conflict } = vectorOf(Array.from(column), { type: declared.get(name) })
+    const { vector, wide, bad: [bad], conflict } = vectorOfCollected(CollectedColumn.of(Array.from(column)), { type: declared.get(name) })
     if (conflict) throw new SchemaConflictError({ column: name, cached: conflict[0], seen: conflict[1] })
     if (bad) throw new FetcherContractError({ batch: 0, reason: `column ${name} of id ${ids[bad.row]}: ${bad.reason}` })
     schema.push({ name, type: vector.type, nullable: hasNulls(vector), ...(wide ? { wide: true } : {}) })

@@ -1,5 +1,4 @@
 import { messageOf } from '../errors.js'
-import { JsonDocument } from '../json/json-document.js'
 import { jsonText } from '../json/json-text.js'
 import type { CollectedColumn } from './collected-column.js'
 import type { ColumnType } from './column-type.js'
@@ -107,7 +106,7 @@ export function vectorOf(values: readonly unknown[], { type, dotted = false }: {
     else if (inferred !== 'json') stored[row] = value
     else {
       try {
-        stored[row] = value instanceof JsonDocument ? value.text : jsonText(value)
+        stored[row] = jsonText(value)
       } catch (error) {
         bad.push({ row, reason: `a value without JSON form: ${messageOf(error)}` })
       }

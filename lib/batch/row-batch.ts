@@ -11,7 +11,8 @@ const ITERATED_ROWS = 2048
 /**
  * The columnar unit that flows: some rows, sorted by id, each id once, a vector per column. The first column is the id.
  *
- * Immutable. Typed arrays that `column()` returns are views on the batch: copy before changing them.
+ * Immutable: `ids`, `column()` and rows are copies of the caller's own. (A stream's batch may still have to be cached when its reader
+ * sorts a column.)
  */
 export class RowBatch<R extends object = Row> implements Iterable<R> {
   readonly length: number
@@ -19,6 +20,7 @@ export class RowBatch<R extends object = Row> implements Iterable<R> {
   /** One vector per field, in the schema's order. */
   readonly vectors: readonly Vector[]
   readonly #columns = new Map<string, Column>()
+  #ids: IdArray | undefined
 
   constructor(schema: readonly Field[], vectors: readonly Vector[]) {
     const length = vectors[0]?.length ?? 0
@@ -39,9 +41,7 @@ export class RowBatch<R extends object = Row> implements Iterable<R> {
 
   /** The ids, ascending: a Float64Array when all are safe integers, else a BigInt64Array. */
   get ids(): IdArray {
-    const [vector] = this.vectors
-    if (vector?.form !== 'fixed') throw new TypeError('a batch without ids')
-    return vector.values as IdArray
+    return this.#ids ??= idsIn(this).slice()
   }
 
   /** The vector of one column, or undefined. */
@@ -54,9 +54,11 @@ export class RowBatch<R extends object = Row> implements Iterable<R> {
   column(name: string): Column {
     const known = this.#columns.get(name)
     if (known) return known
-    const column = columnOf(this.#vectorOf(name))
-    this.#columns.set(name, column)
-    return column
+    const vector = this.#vectorOf(name)
+    const column = columnOf(vector)
+    const own = 'values' in vector && column === vector.values ? column.slice() : column
+    this.#columns.set(name, own)
+    return own
   }
 
   /** All rows as plain objects. */
@@ -110,6 +112,12 @@ export class RowBatch<R extends object = Row> implements Iterable<R> {
     if (!vector) throw unknownColumn(name, this.columnNames)
     return vector
   }
+}
+
+/** A batch's ids as it holds them, not to be changed. */
+export function idsIn({ vectors: [vector] }: RowBatch<object>): IdArray {
+  if (vector?.form !== 'fixed') throw new TypeError('a batch without ids')
+  return vector.values as IdArray
 }
 
 /** Rows are objects: two columns of one name would be one property, and `__proto__` would set the prototype. */

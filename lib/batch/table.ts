@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from '../errors.js'
 import { newReport, type RunReport } from '../report.js'
-import { fillColumn, type Column } from './cells.js'
+import { columnOf, fillColumn, type Column } from './cells.js'
 import type { Field } from './column-type.js'
 import { unifyFields } from './combine.js'
 import { formatTable } from './format-table.js'
@@ -73,7 +73,7 @@ function joinColumns(batches: readonly RowBatch<object>[], name: string): Column
   if (batches.length === 1) return batches[0]!.column(name)
   const length = batches.reduce((sum, batch) => sum + batch.length, 0)
   const vectors = batches.map(batch => batch.vector(name)!)
-  if (vectors.every(vector => vector.form === 'fixed' && vector.valid === undefined)) return joinTyped(batches.map(batch => batch.column(name)), length)
+  if (vectors.every(vector => vector.form === 'fixed' && vector.valid === undefined)) return joinTyped(vectors.map(columnOf), length)
   const joined = new Array<unknown>(length)
   let at = 0
   for (const vector of vectors) {

@@ -37,21 +37,16 @@ export interface FetchedPiece {
   at: number | Uint32Array
 }
 
-/** A column as a fetcher delivered it: values of rows, or a vector with its type. */
-export type RawColumn = { collected: CollectedColumn } | { vector: Vector, field: Field }
+/** A column as a fetcher delivered it: values of rows, or a vector with its type and the rows in which it is absent. */
+export type RawColumn = { collected: CollectedColumn } | { vector: Vector, field: Field, absent?: readonly number[] }
 
 /** The answer to one batch. A batch may span windows. */
 export interface FetchedBatch {
   readonly index: number
   /** The ids whose rows came, ascending. */
   readonly ids: IdArray
-  /** What came, by column name: plain columns, base columns of paths, dotted columns ready-made in a RowBatch. Dropped once flattened. */
+  /** What came, by column name: plain columns, base columns of paths, ready-made dotted columns. Dropped once flattened. */
   raw: ReadonlyMap<string, RawColumn> | undefined
-  /**
-   * Dotted columns of rows, by requested name: ready-made ones, and what was taken out of objects as they came. Absent where the
-   * document came as text, which `raw` has, or not at all. Dropped once flattened.
-   */
-  paths?: ReadonlyMap<string, CollectedColumn> | undefined
   /** Requested ids without a row, ascending. */
   readonly missing: IdArray
   /** Typed rows in the order of `ids`, the id first. Set by the json flattener. */

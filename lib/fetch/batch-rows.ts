@@ -1,18 +1,29 @@
-import { cellsOf, storageValues } from '../batch/cells.js'
+import { cellsOf, declarableValues, storageValues } from '../batch/cells.js'
+import { CollectedColumn } from '../batch/collected-column.js'
 import type { Field } from '../batch/column-type.js'
 import { concatVectors, convertVector, unifyFields } from '../batch/combine.js'
 import { idFromSource, type Id } from '../batch/ids.js'
 import type { RowBatch } from '../batch/row-batch.js'
 import { sameValue } from '../batch/same-value.js'
-import { gatherVector } from '../batch/vector.js'
+import { gatherVector, nullVector } from '../batch/vector.js'
 import type { RawColumn } from '../batch/window.js'
-import { isDotted } from '../store/change.js'
+import { SchemaConflictError } from '../errors.js'
+import type { RowSlot } from './row-slots.js'
 
 /** Two rows of one id, counted through all batches. */
 interface Repeat {
   position: number
   first: number
   again: number
+}
+
+/** Which rows of the batches answer which id. */
+interface Taken {
+  /** One byte per id asked for, 1 = found. */
+  found: Uint8Array
+  /** The found rows in the order of the ids; undefined when all rows are, as they stand. */
+  order: Uint32Array | undefined
+  repeats: Repeat[]
 }
 
 /** What RowBatches hold of the ids asked for. */
@@ -25,59 +36,104 @@ export interface BatchRows {
   differing: { position: number, column: string }[]
 }
 
+interface BatchRowsOptions {
+  /** How many ids were asked for. */
+  count: number
+  slots: readonly RowSlot[]
+  idColumn: string
+  /** Where an id stands among those asked for. */
+  positionOf: (id: Id) => number | undefined
+  /** Told of each row whose id is none. */
+  onBadId: (row: number, value: unknown) => void
+}
+
 /**
  * Sort the rows of batches by the ids asked for without touching their types: vectors are joined and picked from, rows nobody asked
- * for are passed over, equal repeats count once.
+ * for are passed over, equal repeats count once. A column that some batches lack is absent in their rows.
  *
- * @param positionOf where an id stands among those asked for
- * @returns undefined where the batches do not fit together: no id, a column that only some have, types that share none
+ * @throws {SchemaConflictError} a column whose types share none, and none is declared
  */
-export function batchRows(batches: readonly RowBatch[], { count, names, idColumn, positionOf }:
-{ count: number, names: readonly string[], idColumn: string, positionOf: (id: Id) => number | undefined }): BatchRows | undefined {
-  const fields = unifiedFields(batches, names)
-  const taken = fields && takeRows(batches, count, idColumn, positionOf)
-  if (!taken) return undefined
+export function batchRows(batches: readonly RowBatch[], options: BatchRowsOptions): BatchRows {
+  const taken = takeRows(batches, options)
   const raw = new Map<string, RawColumn>()
   const differing = new Map<number, string>()
-  for (const [name, field] of fields) {
-    const whole = concatVectors(field.type, batches.map(batch => convertVector(batch.vector(name)!, field.type)))
-    const values = taken.repeats.length > 0 ? storageValues(whole) : []
+  for (const slot of options.slots) {
+    const name = slot.property?.name
+    if (name === undefined || !batches.some(batch => batch.vector(name))) continue
+    const { column, values } = joinColumn(batches, name, slot)
+    const all = taken.repeats.length > 0 ? values() : []
     for (const { position, first, again } of taken.repeats) {
-      if (!differing.has(position) && !sameValue(values[first], values[again])) differing.set(position, name)
+      if (!differing.has(position) && !sameValue(all[first], all[again])) differing.set(position, name)
     }
-    raw.set(name, { field, vector: taken.order ? gatherVector(whole, taken.order) : whole })
+    raw.set(name, taken.order ? picked(column, taken.order) : column)
   }
   return { found: taken.found, raw, differing: Array.from(differing, ([position, column]) => ({ position, column })) }
 }
 
-/** The columns' types over all batches. */
-function unifiedFields(batches: readonly RowBatch[], names: readonly string[]): Map<string, Field> | undefined {
-  const fields = new Map<string, Field>()
-  for (const name of names) {
-    const held = batches.flatMap(batch => batch.schema.find(field => field.name === name) ?? [])
-    if (held.length === 0) continue
-    const unified = held.length === batches.length ? unifyFields(held, isDotted(name)) : undefined
-    if (!unified) return undefined
-    fields.set(name, unified)
-  }
-  return fields
+/** The rows of a raw column at these positions, in that order. */
+export function picked(column: RawColumn, order: Uint32Array): RawColumn {
+  if ('collected' in column) return { collected: column.collected.pick(order) }
+  const { vector, field, absent } = column
+  if (!absent) return { vector: gatherVector(vector, order), field }
+  const lacking = new Set(absent)
+  const rows = Array.from(order.keys()).filter(row => lacking.has(order[row]!))
+  return { vector: gatherVector(vector, order), field, ...(rows.length > 0 ? { absent: rows } : {}) }
 }
 
-/** Which row answers each id; `order` is undefined when all rows do, as they stand. */
-function takeRows(batches: readonly RowBatch[], count: number, idColumn: string, positionOf: (id: Id) => number | undefined):
-{ found: Uint8Array, order: Uint32Array | undefined, repeats: Repeat[] } | undefined {
+/** A column over all batches, and its values as they compare. */
+function joinColumn(batches: readonly RowBatch[], name: string, slot: RowSlot): { column: RawColumn, values: () => readonly unknown[] } {
+  const fields = batches.flatMap(batch => batch.schema.find(field => field.name === name) ?? [])
+  const field = unifyFields(fields, slot.path !== undefined)
+  if (!field) {
+    const values = plainValues(batches, name, slot, fields)
+    return { column: { collected: CollectedColumn.of(values) }, values: () => values }
+  }
+  const vector = concatVectors(field.type, batches.map(batch => {
+    const own = batch.vector(name)
+    return own ? convertVector(own, field.type) : nullVector(field.type, batch.length)
+  }))
+  const absent = fields.length < batches.length ? rowsLacking(batches, name) : undefined
+  return { column: { vector, field, ...(absent ? { absent } : {}) }, values: () => field.type === 'json' ? cellsOf(vector) as readonly unknown[] : storageValues(vector) }
+}
+
+/** Types that share none go by their values, where somebody says what these are to become: a declared type, or paths into documents. */
+function plainValues(batches: readonly RowBatch[], name: string, { declared, isDocument }: RowSlot, fields: readonly Field[]): unknown[] {
+  if (declared === undefined && !isDocument) {
+    const at = fields.findIndex((_, i) => unifyFields(fields.slice(0, i + 1), false) === undefined)
+    throw new SchemaConflictError({ column: name, cached: unifyFields(fields.slice(0, at), false)!.type, seen: fields[at]!.type })
+  }
+  return batches.flatMap(batch => {
+    const vector = batch.vector(name)
+    if (!vector) return new Array<undefined>(batch.length).fill(undefined)
+    if (declared) return Array.from(declarableValues(vector, declared) as ArrayLike<unknown>)
+    // of documents the text; text of other types is none
+    if (vector.type === 'text' || vector.type === 'json') return [...storageValues(vector)]
+    return Array.from(cellsOf(vector) as ArrayLike<unknown>, cell => typeof cell === 'string' ? null : cell)
+  })
+}
+
+function rowsLacking(batches: readonly RowBatch[], name: string): number[] {
+  const rows: number[] = []
+  let at = 0
+  for (const batch of batches) {
+    if (!batch.vector(name)) for (let i = 0; i < batch.length; i++) rows.push(at + i)
+    at += batch.length
+  }
+  return rows
+}
+
+function takeRows(batches: readonly RowBatch[], { count, idColumn, positionOf, onBadId }: BatchRowsOptions): Taken {
   const found = new Uint8Array(count)
   const rowAt = new Int32Array(count).fill(-1)
   const repeats: Repeat[] = []
   let [row, last, inOrder] = [0, -1, true]
   for (const batch of batches) {
     const idVector = batch.vector(idColumn)
-    if (!idVector) return undefined
-    const cells = cellsOf(idVector)
+    const cells = idVector ? cellsOf(idVector) : []
     for (let i = 0; i < batch.length; i++, row++) {
       const id = idFromSource(cells[i])
-      if (id === undefined) return undefined
-      const position = positionOf(id)
+      const position = id === undefined ? undefined : positionOf(id)
+      if (id === undefined) onBadId(row, cells[i])
       if (position === undefined || found[position] === 1) {
         inOrder = false
         if (position !== undefined) repeats.push({ position, first: rowAt[position]!, again: row })

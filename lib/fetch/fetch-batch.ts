@@ -8,6 +8,7 @@ import { BatchFailedError, ColumnNotFoundError, FetcherContractError, InvalidArg
 import type { Fetcher, FetchRequest } from '../source/fetcher.js'
 import type { RequestColumns } from './request-columns.js'
 import { RowCollector } from './row-collector.js'
+import { rowSlots } from './row-slots.js'
 
 /** How batches are fetched; the same for all of a run. */
 export interface FetchSettings {
@@ -87,7 +88,7 @@ async function attemptFetch({ fetcher, table, columns, idColumn, columnTypes, fe
     const request: FetchRequest = { columns: columns.bases, paths: columns.paths.map(({ name }) => name),
       plain: columns.plain.map(({ column }) => column), idColumn, columnTypes, signal: abort.signal,
       batch: { index, ...(batchCount === undefined ? {} : { count: batchCount }) } }
-    const collector = new RowCollector({ ids, batch: index, idColumn, columns, distinct: distinctTexts })
+    const collector = new RowCollector({ ids, batch: index, idColumn, slots: rowSlots(columns, columnTypes), distinct: distinctTexts })
     // a copy: what a fetcher does to its ids must not reach the run
     await consume(await unlessAborted((async () => await fetcher(idList(ids), table, request))(), abort.signal), collector, abort.signal, index)
     return { batch: collector.finish(), mistakes: collector.mistakes }

@@ -58,7 +58,10 @@ function plainColumns(flattening: Flattening): Found[] {
   const { columns, raw, types, batch: { ids } } = flattening
   return columns.plain.map(({ name, column }): Found => {
     const came = raw.get(column)
-    if (came && 'vector' in came) return declared({ name, dotted: false, ...came }, types)
+    if (came && 'vector' in came) {
+      markAbsent(name, came.absent ?? [], flattening)
+      return declared({ name, dotted: false, ...came }, types)
+    }
     const collected = came?.collected ?? new CollectedColumn(ids.length)
     markAbsent(name, collected.absent(), flattening)
     return { name, dotted: false, collected }
@@ -66,13 +69,12 @@ function plainColumns(flattening: Flattening): Found[] {
 }
 
 function pathColumns(flattening: Flattening): Found[] {
-  const { columns, raw, types, batch: { ids, paths } } = flattening
+  const { columns, raw, types, batch: { ids } } = flattening
   const documents = new Map<string, (row: number) => unknown>()
-  return columns.paths.map(({ name, base, keys }): Found => {
-    // a column whose real name is this one, and that was asked for as such, is not the path ready-made
-    const ready = columns.plain.some(({ column }) => column === name) ? undefined : raw.get(name)
-    if (ready && 'vector' in ready) return declared({ name, dotted: true, ...ready }, types)
-    const collected = paths?.get(name) ?? new CollectedColumn(ids.length)
+  return columns.paths.map(({ name, base, keys, slot }): Found => {
+    const came = raw.get(slot)
+    if (came && 'vector' in came && !came.absent) return declared({ name, dotted: true, ...came }, types)
+    const collected = !came ? new CollectedColumn(ids.length) : 'vector' in came ? readyValues(came) : came.collected
     const without: number[] = []
     for (const row of collected.absent()) {
       if (!documents.has(base)) documents.set(base, documentsOf(base, flattening))
@@ -83,6 +85,14 @@ function pathColumns(flattening: Flattening): Found[] {
     markAbsent(name, without, flattening)
     return { name, dotted: true, collected }
   })
+}
+
+/** A ready-made column that only some batches have, as values; where their rows would lose microseconds, without those. */
+function readyValues({ vector, absent }: { vector: Vector, absent?: readonly number[] }): CollectedColumn {
+  const isExact = !/^(list<)?timestamp/.test(vector.type)
+  const values = isExact ? Array.from(cellsOf(vector) as ArrayLike<unknown>) : new Array<unknown>(vector.length).fill(undefined)
+  for (const row of absent ?? []) values[row] = undefined
+  return CollectedColumn.of(values)
 }
 
 /** A vector stays what it is, unless the caller declares another type for it. */
@@ -140,9 +150,10 @@ function inferred(column: Exclude<Found, { vector: Vector }>, { type, dotted, ba
 function documentsOf(base: string, { raw, batch, mistakes }: Flattening): (row: number) => unknown {
   const column = raw.get(base)
   if (!column) return () => undefined
+  const absent = new Set('vector' in column ? column.absent : [])
   if ('vector' in column && column.vector.type !== 'text' && column.vector.type !== 'json') {
     const cells = cellsOf(column.vector)
-    return row => cells[row]
+    return row => absent.has(row) ? undefined : cells[row]
   }
   const texts = 'vector' in column ? storageValues(column.vector) : column.collected.values()
   const parsed = new Map<number, unknown>()
@@ -157,6 +168,7 @@ function documentsOf(base: string, { raw, batch, mistakes }: Flattening): (row: 
     }
   }
   return row => {
+    if (absent.has(row)) return undefined
     if (typeof texts[row] !== 'string') return texts[row]
     if (!parsed.has(row)) parsed.set(row, parse(row))
     return parsed.get(row)

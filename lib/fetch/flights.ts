@@ -1,10 +1,10 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { idAt, lowerBound, type IdArray } from '../batch/ids.js'
 import type { FetchedBatch, RawColumn } from '../batch/window.js'
-import { gatherVector } from '../batch/vector.js'
 import { FetcherContractError } from '../errors.js'
 import type { Run } from '../run.js'
 import type { Fetcher } from '../source/fetcher.js'
+import { picked } from './batch-rows.js'
 import type { FetchOutcome } from './fetch-batch.js'
 
 /**
@@ -198,11 +198,8 @@ function pickIds(batch: FetchedBatch, ids: IdArray, index: number): FetchedBatch
   }
   const picks = Uint32Array.from(rows)
   const raw = new Map<string, RawColumn>()
-  for (const [name, column] of batch.raw ?? []) {
-    raw.set(name, 'vector' in column ? { field: column.field, vector: gatherVector(column.vector, picks) } : { collected: column.collected.pick(picks) })
-  }
-  const paths = batch.paths && new Map(Array.from(batch.paths, ([name, column]) => [name, column.pick(picks)]))
+  for (const [name, column] of batch.raw ?? []) raw.set(name, picked(column, picks))
   const bad = new Map(rows.flatMap((row, i) => batch.bad.has(row) ? [[i, batch.bad.get(row)!] as const] : []))
   const kept = (from: IdArray, at: readonly number[]): IdArray => from instanceof Float64Array ? Float64Array.from(at, i => from[i]!) : BigInt64Array.from(at, i => from[i] as bigint)
-  return { index, ids: kept(batch.ids, rows), raw, paths, missing: kept(ids, missing), bad }
+  return { index, ids: kept(batch.ids, rows), raw, missing: kept(ids, missing), bad }
 }

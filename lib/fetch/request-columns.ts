@@ -7,6 +7,8 @@ export interface PathColumn {
   name: string
   base: string
   keys: readonly string[]
+  /** Where its values stand among a batch's raw columns: its name, unless the source has a column of that name that was asked for as well. */
+  slot: string
 }
 
 /** A request's columns, sorted out. */
@@ -31,7 +33,7 @@ export function requestColumns(columns: unknown, idColumn: string): RequestColum
   const seen = new Set<string>()
   const names: string[] = []
   const plain: { name: string, column: string }[] = []
-  const paths: PathColumn[] = []
+  const paths: Omit<PathColumn, 'slot'>[] = []
   columns.forEach((name: unknown, i) => {
     const argument = `columns[${i}]`
     if (typeof name !== 'string' || name === '') {
@@ -48,5 +50,8 @@ export function requestColumns(columns: unknown, idColumn: string): RequestColum
     if (path === undefined) plain.push({ name, column })
     else paths.push({ name, base: column, keys: parsePath(path) })
   })
-  return { names, plain, paths, bases: [...new Set([...plain.map(({ column }) => column), ...paths.map(({ base }) => base)])] }
+  const real = new Set(plain.map(({ column }) => column))
+  // no column has NUL in its name
+  const slotted = paths.map(path => ({ ...path, slot: real.has(path.name) ? `\0${path.name}` : path.name }))
+  return { names, plain, paths: slotted, bases: [...new Set([...plain.map(({ column }) => column), ...paths.map(({ base }) => base)])] }
 }

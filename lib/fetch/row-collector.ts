@@ -1,20 +1,19 @@
+import { CollectedColumn } from '../batch/collected-column.js'
 import { idAt, idFromSource, lowerBound, type Id, type IdArray } from '../batch/ids.js'
 import { RowBatch } from '../batch/row-batch.js'
-import { sameValue } from '../batch/same-value.js'
-import type { FetchedBatch } from '../batch/window.js'
-import { JsonDocument } from '../json/json-document.js'
+import type { FetchedBatch, RawColumn } from '../batch/window.js'
 import { batchRows } from './batch-rows.js'
 import { FetcherContractError, messageOf, type MillraceError } from '../errors.js'
-import type { RequestColumns } from './request-columns.js'
-import { ownValue, RowReader } from './row-reader.js'
+import { isSameIn, propertyIn, propertyOf, valueIn, type Property, type RowSlot } from './row-slots.js'
 
 interface CollectorOptions {
   /** What was asked for: ascending, each once. */
   ids: IdArray
   batch: number
   idColumn: string
-  columns: Pick<RequestColumns, 'plain' | 'paths' | 'bases'>
-  /** Columns whose texts do not repeat, learned from batch to batch. */
+  /** What to take from rows. */
+  slots: readonly RowSlot[]
+  /** Columns whose texts hardly repeat, learned from batch to batch. */
   distinct?: Set<string>
 }
 
@@ -29,11 +28,13 @@ function kindOf(item: unknown): 'batch' | 'rows' | 'row' {
 
 /**
  * Sorts a fetcher's answer into columns, whatever order it comes in. Values are copied out of each row when it arrives, so a
- * fetcher may reuse its objects, and what is inside them. Rows nobody asked for are dropped; equal repeats count once.
+ * fetcher may reuse its objects. Rows nobody asked for are dropped; equal repeats count once.
  */
 export class RowCollector {
   readonly #options: CollectorOptions
-  readonly #reader: RowReader
+  readonly #id: Property
+  /** By position in `slots`. */
+  readonly #columns: readonly CollectedColumn[]
   readonly #seen: Uint8Array
   readonly #bad = new Map<number, MillraceError>()
   readonly #batches: RowBatch[] = []
@@ -43,8 +44,9 @@ export class RowCollector {
 
   constructor(options: CollectorOptions) {
     this.#options = options
+    this.#id = propertyOf(options.idColumn)
     this.#seen = new Uint8Array(options.ids.length)
-    this.#reader = new RowReader(options.ids.length, options.columns, options.distinct ?? new Set())
+    this.#columns = options.slots.map(({ key }) => new CollectedColumn(options.ids.length, { distinct: options.distinct?.has(key) ?? false }))
   }
 
   /** Take one item of a fetcher's answer: a row, an array of rows, or a RowBatch. */
@@ -58,25 +60,37 @@ export class RowCollector {
   /**
    * Everything that came, in the order of the ids.
    *
-   * @throws {FetcherContractError} RowBatches that do not fit together, or came among rows: as rows they would lose what only vectors hold
+   * @throws {FetcherContractError} plain rows and RowBatches in one answer
+   * @throws {SchemaConflictError} RowBatches whose types share none
    */
   finish(): FetchedBatch {
-    if (this.#batches.length > 0) return this.#fromBatches()
+    const { ids, slots, batch, distinct } = this.#options
+    if (this.#batches.length > 0) {
+      // plain rows have no types that could be set against those of a batch: its microseconds, decimals and dates would be lost
+      if (this.#rows > 0) throw new FetcherContractError({ batch, reason: 'it mixes plain rows and RowBatches (make batches of the rows: fromRows(rows, { types }))' })
+      return this.#fromBatches()
+    }
     const found = positionsWhere(this.#seen, 1)
-    return this.#fetched(found, this.#reader.finish(found.length === this.#options.ids.length ? undefined : found))
+    const all = found.length === ids.length
+    const raw = new Map<string, RawColumn>()
+    this.#columns.forEach((column, c) => {
+      if (column.isDistinct) distinct?.add(slots[c]!.key)
+      raw.set(slots[c]!.key, { collected: all ? column : column.pick(found) })
+    })
+    return this.#fetched(raw, found)
   }
 
   /** The answer, from what was seen and what of it is bad. */
-  #fetched(found: Uint32Array, columns: Pick<FetchedBatch, 'raw' | 'paths'>): FetchedBatch {
+  #fetched(raw: Map<string, RawColumn>, found = positionsWhere(this.#seen, 1)): FetchedBatch {
     const { ids, batch } = this.#options
     const all = found.length === ids.length
     const bad = new Map<number, MillraceError>()
     if (this.#bad.size > 0) found.forEach((position, row) => { if (this.#bad.has(position)) bad.set(row, this.#bad.get(position)!) })
-    return { index: batch, ids: all ? ids : pick(ids, found), ...columns, missing: all ? ids.subarray(0, 0) : pick(ids, positionsWhere(this.#seen, 0)), bad }
+    return { index: batch, ids: all ? ids : pick(ids, found), raw, missing: all ? ids.subarray(0, 0) : pick(ids, positionsWhere(this.#seen, 0)), bad }
   }
 
   #addRow(row: unknown): void {
-    const { batch, idColumn } = this.#options
+    const { batch, slots } = this.#options
     const number = this.#rows++
     if (typeof row !== 'object' || row === null) {
       this.#contract(`row ${number} is ${row === null ? 'null' : `a ${typeof row}`}, not an object`)
@@ -84,18 +98,18 @@ export class RowCollector {
     }
     let position: number | undefined
     try {
-      const own = ownValue(row as Record<string, unknown>, idColumn)
+      const own = propertyIn(row, this.#id)
       const id = idFromSource(own)
       if (id === undefined) {
-        this.#contract(`row ${number} has ${own === undefined ? `no ${idColumn}` : `${idColumn} ${describe(own)}, which is no id`}`)
+        this.#badId(number, own)
         return
       }
       position = this.#positionOf(id)
       if (position === undefined) return
-      if (this.#seen[position] === 1) this.#compare(row as Record<string, unknown>, position)
+      if (this.#seen[position] === 1) this.#compare(row, position)
       else {
         this.#seen[position] = 1
-        this.#reader.read(row as Record<string, unknown>, position)
+        for (let c = 0; c < slots.length; c++) this.#columns[c]!.set(position, valueIn(row, slots[c]!))
       }
     } catch (cause) {
       const error = new FetcherContractError({ batch, reason: `row ${number} cannot be read: ${messageOf(cause)}`, cause })
@@ -105,11 +119,11 @@ export class RowCollector {
   }
 
   /** A second row of an id: fine when equal, else that id fails. */
-  #compare(row: Record<string, unknown>, position: number): void {
-    const before = this.#reader.valuesAt(position)
-    const at = this.#reader.valuesOf(row).findIndex((value, c) => !sameValue(comparable(value), comparable(before[c])))
-    const differing = this.#reader.names[at]
-    if (differing !== undefined && !this.#bad.has(position)) this.#differ(position, differing)
+  #compare(row: object, position: number): void {
+    const { slots } = this.#options
+    const kept = (key: string): unknown => this.#columns[slots.findIndex(slot => slot.key === key)]?.valueAt(position)
+    const differing = slots.find(slot => !isSameIn(row, slot, kept))
+    if (differing && !this.#bad.has(position)) this.#differ(position, differing.property?.name ?? differing.key.slice(1))
   }
 
   #differ(position: number, column: string): void {
@@ -131,30 +145,23 @@ export class RowCollector {
     return at
   }
 
+  #badId(row: number, value: unknown): void {
+    const { idColumn } = this.#options
+    this.#contract(`row ${row} has ${value === undefined ? `no ${idColumn}` : `${idColumn} ${describe(value)}, which is no id`}`)
+  }
+
   #contract(reason: string): void {
     this.mistakes.push(new FetcherContractError({ batch: this.#options.batch, reason }))
   }
 
   /** RowBatches keep their vectors. */
   #fromBatches(): FetchedBatch {
-    const { ids, batch, idColumn, columns } = this.#options
-    const names = [...new Set([...columns.bases, ...columns.paths.map(({ name }) => name)])]
-    const rows = this.#rows > 0 ? undefined
-      : batchRows(this.#batches, { count: ids.length, names, idColumn, positionOf: id => this.#positionOf(id) })
-    if (!rows) {
-      throw new FetcherContractError({ batch, reason: this.#rows > 0 ? 'it answered with rows and RowBatches; expected one kind'
-        : this.#batches.some(rows => !rows.vector(idColumn)) ? `a RowBatch has no ${idColumn}`
-        : `its RowBatches differ in columns or types, or have no ids under ${idColumn}` })
-    }
+    const { ids, idColumn, slots } = this.#options
+    const rows = batchRows(this.#batches, { count: ids.length, slots, idColumn, positionOf: id => this.#positionOf(id), onBadId: (row, value) => this.#badId(row, value) })
     this.#seen.set(rows.found)
     for (const { position, column } of rows.differing) this.#differ(position, column)
-    return this.#fetched(positionsWhere(this.#seen, 1), { raw: rows.raw })
+    return this.#fetched(rows.raw)
   }
-}
-
-/** What two rows of one id are compared by. */
-function comparable(value: unknown): unknown {
-  return value instanceof JsonDocument ? JSON.parse(value.text) : value
 }
 
 function positionsWhere(marks: Uint8Array, mark: number): Uint32Array {

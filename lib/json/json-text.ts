@@ -15,6 +15,34 @@ interface Frame {
 }
 
 /**
+ * A value's JSON text in the value's place, made when the value came: what its owner does to it afterwards is not seen.
+ * `jsonText` gives that text, or throws what the value itself made it throw.
+ */
+export class EncodedJson {
+  readonly #text: string | undefined
+  readonly #refusal: unknown
+
+  constructor(value: object) {
+    try {
+      this.#text = jsonText(value)
+    } catch (error) {
+      this.#refusal = error
+    }
+  }
+
+  text(): string {
+    if (this.#text === undefined) throw this.#refusal
+    return this.#text
+  }
+
+  /** Whether both are one document, however it is written, or both are none. */
+  equals(other: EncodedJson, same: (a: unknown, b: unknown) => boolean): boolean {
+    if (this.#text === other.#text) return true
+    return this.#text !== undefined && other.#text !== undefined && same(JSON.parse(this.#text), JSON.parse(other.#text))
+  }
+}
+
+/**
  * JSON text of a value: hit and miss both parse this text, so it must give the value back.
  *
  * What `JSON.stringify` would change in silence is refused instead: NaN, bigints, functions, undefined elements, and objects whose
@@ -25,6 +53,7 @@ interface Frame {
  * @throws {TypeError} the value has no JSON form; the message says where in it
  */
 export function jsonText(value: unknown): string {
+  if (value instanceof EncodedJson) return value.text()
   if (typeof value === 'object' && value !== null && isNative(value, 0)) return JSON.stringify(value)
   return writeText(value)
 }

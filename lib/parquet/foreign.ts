@@ -55,7 +55,7 @@ async function readRows(bytes: Uint8Array, metadata: FileMetaData, columns: stri
   const text = (value: Uint8Array): string => Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString()
   let rows: unknown[][] = []
   await parquetRead({
-    file: { byteLength: bytes.length, slice: (start, end) => bytes.slice(start, end).buffer },
+    file: { byteLength: bytes.length, slice: (start, end) => new Uint8Array(bytes.subarray(start, end)).buffer },
     // hyparquet makes doubles of decimals; without their annotation they stay integers
     metadata: { ...metadata, schema: metadata.schema.map(withoutDecimal) },
     columns, utf8: false, geoparquet: false, onComplete: found => { rows = found },

@@ -90,7 +90,8 @@ export function planFetch(table: PgTable, { schema, table: name }: TableName, id
     selected.push(pathSql(column, kind, path.keys, bind))
     outputs.push({ kind: 'path', name: path.name, path, escaped: escapedAt.get(path.base) })
   }
-  const where = isRange ? `BETWEEN $1::${idType.name} AND $2::${idType.name}` : `= ANY ($1::${idType.name}[])`
+  const type = `pg_catalog.${idType.name}`
+  const where = isRange ? `BETWEEN $1::${type} AND $2::${type}` : `= ANY ($1::${type}[])`
   const text = `SELECT ${selected.join(', ')} FROM ${quoteIdentifier(schema)}.${quoteIdentifier(name)} WHERE ${id} ${where}`
   const statement = `millrace_${createHash('sha256').update(`${table.version} ${text}`).digest('hex').slice(0, 32)}`
   return { text, values, statement, outputs, ids: idArray(asked), isRange }

@@ -26,6 +26,7 @@ export interface PgClient {
 export interface PgPool {
   connect(): Promise<PgClient>
   on?(event: 'error', listener: (error: Error) => void): unknown
+  on?(event: 'acquire', listener: (client: PgClient) => void): unknown
   /** Where the pool connects to; read for the source's identity, never kept. */
   readonly options?: object
 }
@@ -40,12 +41,14 @@ interface ClientInternals {
 }
 
 // the forms that values are read in; see `postgres-values.ts`
-const PINNED = { TimeZone: 'UTC', DateStyle: 'ISO', IntervalStyle: 'iso_8601' }
-const PIN = `SET TimeZone TO 'UTC'; SET DateStyle TO 'ISO'; SET IntervalStyle TO 'iso_8601'; SET extra_float_digits TO 3; SET bytea_output TO 'hex'; SET lc_monetary TO 'C'`
+const PINNED = { TimeZone: 'UTC', DateStyle: 'ISO', IntervalStyle: 'iso_8601', client_encoding: 'UTF8' }
+const PIN = `SET client_encoding TO 'UTF8'; SET TimeZone TO 'UTC'; SET DateStyle TO 'ISO'; SET IntervalStyle TO 'iso_8601'; SET extra_float_digits TO 3; SET bytea_output TO 'hex'; SET lc_monetary TO 'C'`
 
 const pinnedClients = new WeakSet<PgClient>()
 const watchedClients = new WeakSet<PgClient>()
 const watchedPools = new WeakSet<PgPool>()
+/** How often a client was lent, and how often to us. Between two loans of ours others may have changed what the server does not report. */
+const loans = new WeakMap<PgClient, { all: number, ours: number }>()
 
 /** An idle client that loses its connection is dropped by the pool; without a listener it would end the process. */
 function ignoreIdleError(): void { /* the next checkout gets another client, or the error that matters */ }
@@ -75,9 +78,8 @@ function watch(client: PgClient): void {
 /**
  * Take a client from the pool, guarded and with a pinned session: UTC, ISO dates and intervals, exact floats, hex bytea, money as `$1,234.50`.
  *
- * The settings stay with the client, so pinning costs one round trip per connection. Other users of the same pool see them;
- * when they change TimeZone, DateStyle or IntervalStyle, the next loan pins again (`extra_float_digits`, `bytea_output` and
- * `lc_monetary` are not reported by the server: do not change them in a shared pool).
+ * The settings stay with the client, so pinning costs one round trip per connection. Other users of the same pool see them, and may
+ * change them: a client that was lent to somebody else in between is pinned again.
  *
  * @throws the pool's own error: no connection, or none free within its `connectionTimeoutMillis`
  */
@@ -86,8 +88,15 @@ export async function borrow(pool: PgPool, limits: Limits): Promise<Lease> {
   if (!watchedPools.has(pool)) {
     watchedPools.add(pool)
     pool.on?.('error', ignoreIdleError)
+    pool.on?.('acquire', client => {
+      const loan = loans.get(client) ?? { all: 0, ours: 0 }
+      loans.set(client, { ...loan, all: loan.all + 1 })
+    })
   }
   const client = await connect(pool, signal)
+  const { all, ours } = loans.get(client) ?? { all: 1, ours: 0 }
+  if (all > ours + 1) pinnedClients.delete(client)
+  loans.set(client, { all, ours: all })
   let released = false
   const onError = (error: Error): void => {
     state.lost ??= error

@@ -37,7 +37,7 @@ export function textArray(items: readonly string[]): string {
 }
 
 /** `\u`: the one thing in json text that `#>` may fail on (NUL and lone surrogates are legal there, but not in text). */
-const HAS_ESCAPES = (column: string): string => `pg_catalog.strpos(${column}::text, pg_catalog.chr(92) || 'u') > 0`
+const HAS_ESCAPES = (column: string): string => `pg_catalog.strpos(${column}::pg_catalog.text, pg_catalog.chr(92) || 'u') > 0`
 
 /**
  * SQL for the value at `keys` of a json(b) column, as JSON text; `bind` makes a parameter of a value.
@@ -46,15 +46,15 @@ const HAS_ESCAPES = (column: string): string => `pg_catalog.strpos(${column}::te
  * as JSON.parse does. Rows whose text has `\u` escapes come back null here and whole by `escapedJson`.
  */
 export function pathSql(column: string, kind: 'json' | 'jsonb', keys: readonly string[], bind: (value: string) => string): string {
-  const step = (from: string, path: readonly string[]): string => `${from} OPERATOR(pg_catalog.#>) ${bind(textArray(path))}::text[]`
-  if (kind === 'jsonb') return `(${step(`${column}::jsonb`, keys)})::text`
-  const walk = keys.reduce((from, key) => `(${step(from, [key])})`, `${column}::json`)
-  return `CASE WHEN NOT ${HAS_ESCAPES(column)} THEN ${walk}::text END`
+  const step = (from: string, path: readonly string[]): string => `${from} OPERATOR(pg_catalog.#>) ${bind(textArray(path))}::pg_catalog.text[]`
+  if (kind === 'jsonb') return `(${step(`${column}::pg_catalog.jsonb`, keys)})::pg_catalog.text`
+  const walk = keys.reduce((from, key) => `(${step(from, [key])})`, `${column}::pg_catalog.json`)
+  return `CASE WHEN NOT ${HAS_ESCAPES(column)} THEN ${walk}::pg_catalog.text END`
 }
 
 /** SQL for the whole text of a json column where it has `\u` escapes, else null. */
 export function escapedJson(column: string): string {
-  return `CASE WHEN ${HAS_ESCAPES(column)} THEN ${column}::text END`
+  return `CASE WHEN ${HAS_ESCAPES(column)} THEN ${column}::pg_catalog.text END`
 }
 
 /**

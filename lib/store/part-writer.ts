@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Field } from '../batch/column-type.js'
-import type { RowBatch } from '../batch/row-batch.js'
+import { idsIn, type RowBatch } from '../batch/row-batch.js'
 import type { Codec } from '../parquet/codec.js'
 import type { PlacedRowGroup, RowGroupMeta } from '../parquet/column-chunk.js'
 import { encodeFooter, FILE_HEADER } from '../parquet/footer.js'
@@ -70,7 +70,7 @@ export class PartWriter {
    */
   async append(batch: RowBatch, presence?: ReadonlyMap<string, Uint8Array>): Promise<void> {
     const group = encodeRowGroup(this.fields, batch.vectors, { codec: this.#codec })
-    await this.#appendGroup(group, group.chunks, batch.ids)
+    await this.#appendGroup(group, group.chunks, idsIn(batch))
     for (const [name, bits] of this.#presence) for (const bit of presence?.get(name) ?? new Uint8Array(batch.length).fill(1)) bits.push(bit)
   }
 

@@ -5,6 +5,7 @@ import type { Run } from '../run.js'
 import type { Manifest } from './catalog.js'
 import { SegmentWriter } from './segment-writer.js'
 import { warningOf, type TableStore } from './table-store.js'
+import { invalidateVanished } from './vanished.js'
 
 /** After this many failures in a row a run stops trying to cache. */
 const MAX_FAILURES = 3
@@ -52,6 +53,11 @@ export class RunCommitter {
   async commit(): Promise<void> {
     await this.#try(async segment => await segment.commit())
     this.#settleBytes()
+    try {
+      await this.#dropVanished()
+    } catch (error) {
+      this.run.trouble(warningOf('CACHE_WRITE_FAILED', error), error)
+    }
     if (this.#manifest) this.#store?.foldLater(this.#manifest)
   }
 
@@ -59,11 +65,18 @@ export class RunCommitter {
   async rescue(): Promise<void> {
     try {
       await this.#segment?.commit()
+      await this.#dropVanished()
     } catch (error) {
       this.run.warn(warningOf('CACHE_WRITE_FAILED', error))
       await this.#segment?.abort()
     }
     this.#settleBytes()
+  }
+
+  /** What a refresh did not find again must not come back as a hit. */
+  async #dropVanished(): Promise<void> {
+    const vanished = [...this.run.vanished()]
+    if (this.#store && vanished.length > 0) await invalidateVanished(this.#store, vanished)
   }
 
   async #try(work: (segment: SegmentWriter) => Promise<Manifest | undefined>): Promise<void> {

@@ -1,7 +1,7 @@
 import type { Field } from '../batch/column-type.js'
 import { concatBatches } from '../batch/combine.js'
 import { idAt, type Id } from '../batch/ids.js'
-import type { RowBatch } from '../batch/row-batch.js'
+import { idsIn, type RowBatch } from '../batch/row-batch.js'
 import { batchBytes, SizeGuess } from './batch-bytes.js'
 import type { Manifest } from './catalog.js'
 import type { PartWriter } from './part-writer.js'
@@ -58,12 +58,12 @@ export class SegmentWriter {
   async add(batch: RowBatch): Promise<Manifest | undefined> {
     if (batch.length === 0) return undefined
     let committed: Manifest | undefined
-    if (this.#lastId !== undefined && (idAt(batch.ids, 0) <= this.#lastId || !sameShape(this.#fields, batch.schema))) {
+    if (this.#lastId !== undefined && (idAt(idsIn(batch), 0) <= this.#lastId || !sameShape(this.#fields, batch.schema))) {
       committed = await this.commit()
     }
     if (this.#lastId === undefined) this.#startedMs = Date.now()
     this.#fields = mergeNullable(this.#fields, batch.schema)
-    this.#lastId = idAt(batch.ids, batch.length - 1)
+    this.#lastId = idAt(idsIn(batch), batch.length - 1)
     this.#pending.push(batch)
     this.#pendingRows += batch.length
     this.#pendingBytes += batchBytes(batch)

@@ -2,10 +2,15 @@
  * A plain Map model of the row cache, and random runs of both side by side: random schemas, rows, ways of answering and sequences of
  * calls. After every call the rows must be what the model says, and the fetcher must have been asked for exactly what is not cached.
  */
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import fc from 'fast-check'
+import { buildVector } from '../../lib/batch/build.js'
 import { fromColumns } from '../../lib/batch/from-rows.js'
 import { idOf, type Id } from '../../lib/batch/ids.js'
+import { RowBatch } from '../../lib/batch/row-batch.js'
 import type { Row } from '../../lib/batch/row-factory.js'
+import { readForeign } from '../../lib/parquet/foreign.js'
 import { openCache, type Cache } from '../../lib/store/open-cache.js'
 import type { Fetcher, FetchRequest } from '../../lib/source/fetcher.js'
 import { getData } from '../../pipelines/get-data.js'
@@ -90,7 +95,7 @@ type Op =
   | { op: 'change', id: number, row: SourceRow }
   | { op: 'drop', id: number }
   | { op: 'invalidate', ids: number[] | undefined, columns: number[] | undefined }
-  | { op: 'compact' } | { op: 'reopen' }
+  | { op: 'compact' } | { op: 'reopen' } | { op: 'export' }
 
 interface Scenario {
   kinds: string[]
@@ -116,7 +121,7 @@ const scenario: fc.Arbitrary<Scenario> = fc.array(fc.constantFrom(...KIND_NAMES)
     { weight: 3, arbitrary: fc.record({ op: fc.constant('change' as const), id: position, row: rowOf(kinds) }) },
     { weight: 1, arbitrary: fc.record({ op: fc.constant('drop' as const), id: position }) },
     { weight: 1, arbitrary: fc.record({ op: fc.constant('invalidate' as const), ids: fc.option(someIds, { nil: undefined }), columns: fc.option(fc.uniqueArray(fc.nat(kinds.length - 1), { minLength: 1 }), { nil: undefined }) }) },
-    { weight: 2, arbitrary: fc.constant<Op>({ op: 'compact' }) }, { weight: 2, arbitrary: fc.constant<Op>({ op: 'reopen' }) })
+    { weight: 1, arbitrary: fc.constant<Op>({ op: 'export' }) }, { weight: 2, arbitrary: fc.constant<Op>({ op: 'compact' }) }, { weight: 2, arbitrary: fc.constant<Op>({ op: 'reopen' }) })
   return fc.record({ kinds: fc.constant(kinds), codec: fc.constantFrom('UNCOMPRESSED' as const, 'SNAPPY' as const, 'GZIP' as const), partBytes: fc.constantFrom(1024, 100 * 1024 * 1024),
     rows: fc.array(fc.option(rowOf(kinds), { nil: undefined, freq: 8 }), { minLength: IDS.length, maxLength: IDS.length }), ops: fc.array(op, { minLength: 2, maxLength: 9 }) })
 })
@@ -177,6 +182,7 @@ class Twin {
         await this.#cache?.close()
         this.#cache = undefined
         return
+      case 'export': return await this.#export()
       case 'invalidate': {
         const columns = op.columns?.map(c => COLUMN_NAMES[c]!)
         await (await this.#open()).invalidate({ table: 'public.t', ...(op.ids ? { ids: op.ids.map(id => IDS[id]!) } : {}), ...(columns ? { columns } : {}) })
@@ -206,6 +212,8 @@ class Twin {
     same([...asked].sort((a, b) => a - b), expectedMisses.sort((a, b) => a - b), 'ids fetched')
     for (const id of asked) {
       const row = this.#source.get(id)
+      // a refresh forgets what the source has lost, in all columns
+      if (!row && op.refresh) this.#cached.delete(id)
       if (!row) continue
       const cells = this.#cached.get(id) ?? new Map<string, unknown>()
       this.#cached.set(id, cells)
@@ -214,6 +222,24 @@ class Twin {
     // what is cached is served even where the source lost the row; what was asked for and is gone is left out
     const served = [...op.ids].sort((a, b) => a - b).filter(id => isHit(id) || (asked.includes(id) && this.#source.has(id)))
     same(table.toRows(), served.map(id => Object.fromEntries([['id', IDS[id]], ...columns.map(name => [name, this.#cached.get(id)!.get(name)])]) as Row), 'rows')
+  }
+
+  /** The exported file holds every cached cell, and nothing else. */
+  async #export(): Promise<void> {
+    const file = join(this.#dir, 'exported.parquet')
+    const known = [...this.#cached].filter(([, cells]) => cells.size > 0)
+    const exported = await (await this.#open()).export({ table: 'public.t', file }).catch((error: unknown) => {
+      // nothing was ever cached
+      if (known.length > 0) throw error
+    })
+    if (!exported) return
+    const { fields, vectors } = await readForeign(await readFile(file))
+    const rows = new Map(new RowBatch(fields, vectors.map(({ type, values }) => buildVector(type, values))).toRows().map(({ id, ...cells }) => [IDS.indexOf(id as Id), cells]))
+    for (const [id, cells] of rows) {
+      const expected = this.#cached.get(id) ?? new Map<string, unknown>()
+      same(cells, Object.fromEntries(Object.keys(cells).map(name => [name, expected.get(name) ?? null])), `exported id ${IDS[id]}`)
+    }
+    for (const [id, cells] of known) same([...cells.keys()].filter(name => !Object.hasOwn(rows.get(id) ?? {}, name)), [], `exported columns of id ${IDS[id]}`)
   }
 
   #cellOf(row: SourceRow, name: string): unknown {

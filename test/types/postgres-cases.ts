@@ -107,7 +107,7 @@ const SETUP = `CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE DOMAIN email AS te
 const GEOMETRY = `CREATE TYPE geometry;
   CREATE FUNCTION geometry_in(cstring) RETURNS geometry LANGUAGE internal IMMUTABLE STRICT AS 'textin';
   CREATE FUNCTION geometry_out(geometry) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS 'textout';
-  CREATE TYPE geometry (INPUT = geometry_in, OUTPUT = geometry_out, LIKE = text)`
+  CREATE TYPE geometry (INPUT = geometry_in, OUTPUT = geometry_out, LIKE = text, DELIMITER = ':')`
 
 /** The ids of the rows that `createCases` makes: one per depth of values, and one of nulls. */
 export const NULL_ROW = 1000

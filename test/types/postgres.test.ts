@@ -135,6 +135,44 @@ describe('PostgreSQL through the row cache', function () {
     }
   }))
 
+  it('depends on nothing that other users of the pool have set, reported by the server or not', () => withCache(async cache => {
+    const single = new pg.Pool({ connectionString: url, max: 1 })
+    // names that the built-in types and functions must not be mistaken for
+    await pool.query(`CREATE SCHEMA odd; CREATE DOMAIN odd.text AS varchar(1); CREATE DOMAIN odd.jsonb AS pg_catalog.int4; CREATE DOMAIN odd.json AS pg_catalog.int4; CREATE DOMAIN odd.int8 AS pg_catalog.bool;
+      CREATE FUNCTION odd.strpos(pg_catalog.text, pg_catalog.text) RETURNS int LANGUAGE sql AS 'SELECT 7';
+      CREATE TABLE docs (id bigint PRIMARY KEY, j json, b jsonb); INSERT INTO docs SELECT id, '{"a":{"b":1}}', '{"a":{"b":1}}' FROM generate_series(0, 20) id`)
+    try {
+      const fetcher = postgresSource({ pool: single }).fetch
+      await ask(cache, { ids, columns, fetcher })
+      for (const setting of ["extra_float_digits TO -15", "bytea_output TO 'escape'", "lc_monetary TO 'C.UTF-8'", "client_encoding TO 'LATIN1'", "standard_conforming_strings TO off", "search_path TO odd, pg_catalog", "TimeZone TO 'Asia/Kolkata'",
+        "DateStyle TO 'SQL, DMY'", "IntervalStyle TO 'sql_standard'", "array_nulls TO off", "xmloption TO 'document'", "escape_string_warning TO on", "transform_null_equals TO on", "quote_all_identifiers TO on"]) {
+        await single.query(`SET ${setting}`)
+        same((await ask(cache, { ids, columns, refresh: true, fetcher })).toRows(), rows, setting)
+        for (const some of [[0, 20], [3, 4, 5]]) {
+          same((await ask(cache, { ids: some, table: 'public.docs', columns: ['j.a.b', 'b.a.b', 'j.a'], refresh: true, fetcher: postgresSource({ pool: single }).fetch })).toRows(), some.map(id => ({ id, 'j.a.b': 1, 'b.a.b': 1, 'j.a': { b: 1 } })), setting)
+        }
+        await single.query('RESET ALL')
+      }
+    } finally {
+      await single.end()
+      await pool.query('DROP SCHEMA odd CASCADE')
+    }
+  }))
+
+  it('reads geometries as the bytes that PostGIS has, or where it is missing, that its stand-in prints', () => withCache(async cache => {
+    const { rows: [found] } = await pool.query("SELECT 1 FROM pg_extension WHERE extname = 'postgis'")
+    const point = (x: number): string => found ? `ST_SetSRID(ST_MakePoint(${x}, 2.5), 4326)` : `'0101000020e6100000000000000000${x === 1 ? 'f03f' : '0040'}0000000000000440'::geometry`
+    await pool.query(`CREATE TABLE places (id int PRIMARY KEY, g geometry, many geometry[]);
+      INSERT INTO places VALUES (1, ${point(1)}, ARRAY[${point(1)}, NULL, ${point(2)}]), (2, NULL, '{}'), (3, ${point(2)}, NULL)`)
+    const { rows: server } = await pool.query<{ g: Buffer | null, many: (Buffer | null)[] | null }>(`SELECT decode(g::text, 'hex') AS g, ARRAY(SELECT decode(one::text, 'hex') FROM unnest(many) one) AS many FROM places ORDER BY id`)
+    if (found) same((await pool.query<{ g: Buffer }>('SELECT ST_AsEWKB(g) AS g FROM places ORDER BY id')).rows.map(({ g }) => g), server.map(({ g }) => g))
+    const own = (value: Buffer | null): Uint8Array | null => value && new Uint8Array(value)
+    const table = await everyWay(cache, { table: 'public.places', ids: [1, 2, 3], columns: ['g', 'many'], fetcher: postgresSource({ pool }).fetch },
+      server.map(({ g, many }, i) => ({ id: i + 1, g: own(g), many: i === 2 ? null : many!.map(own) })), 'public.places')
+    expect(typesOf(table)).to.deep.equal(['g: bytes (geometry)', 'many: list<bytes> (geometry[])'])
+    same((table.toRows()[0]!['g'] as Uint8Array).length, 25)
+  }))
+
   describe('what a column type cannot hold', () => {
     before(() => pool.query(`CREATE TABLE odd (id int PRIMARY KEY, amount numeric(5,2), list int[], doc text);
       INSERT INTO odd VALUES (1, 'NaN', '{1}', '{"a":1}'), (2, 1, '{{1,2},{3,4}}', 'no json')`))

@@ -85,7 +85,7 @@ export function same(found: unknown, expected: unknown, message?: string): void 
 }
 
 /** Cold, warm, reopened and compacted: every way must give these rows; all but the first without a fetch. */
-export async function everyWay(to: TestCache, request: Ask, rows: readonly Row[]): Promise<Table> {
+export async function everyWay(to: TestCache, request: Ask, rows: readonly Row[], compacted = 'public.t'): Promise<Table> {
   const cold = await ask(to, request)
   same(cold.toRows(), rows, 'cold')
   const columns = Object.fromEntries(cold.columnNames.map(name => [name, cold.column(name)]))
@@ -98,7 +98,7 @@ export async function everyWay(to: TestCache, request: Ask, rows: readonly Row[]
   await again('warm')
   await to.reopen()
   await again('reopened')
-  await to.cache.compact('public.t')
+  await to.cache.compact(compacted)
   await again('compacted')
   await to.reopen()
   await again('compacted and reopened')

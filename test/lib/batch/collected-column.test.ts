@@ -3,6 +3,7 @@ import { CollectedColumn } from '../../../lib/batch/collected-column.js'
 import { storageValues } from '../../../lib/batch/cells.js'
 import { vectorOfCollected } from '../../../lib/batch/infer.js'
 import { concatVectors } from '../../../lib/batch/combine.js'
+import type { EncodedJson } from '../../../lib/json/json-text.js'
 
 const collect = (values: readonly unknown[], options?: { distinct?: boolean }): CollectedColumn => {
   const column = new CollectedColumn(values.length, options)
@@ -63,7 +64,7 @@ describe('a collected column', () => {
     (list[1] as number[]).push(4)
     bytes[0] = 9
     date.setTime(2)
-    expect(column.valueAt(0)).to.have.property('text', '{"a":[1],"day":"1970-01-01T00:00:00.000Z"}')
+    expect((column.valueAt(0) as EncodedJson).text()).to.equal('{"a":[1],"day":"1970-01-01T00:00:00.000Z"}')
     expect([1, 2, 3].map(i => column.valueAt(i))).to.deep.equal([[1, [2]], new Uint8Array([1]), new Date(1)])
   })
 
@@ -79,6 +80,6 @@ describe('a collected column', () => {
     expect(concatVectors('text', vectors).form).to.equal('dictionary')
     const picked = collect([1, 'a', { b: 1 }, undefined, null]).pick(Uint32Array.from([2, 3, 0]))
     expect(picked.absent()).to.deep.equal([1])
-    expect(picked.valueAt(0)).to.have.property('text', '{"b":1}')
+    expect((picked.valueAt(0) as EncodedJson).text()).to.equal('{"b":1}')
   })
 })

@@ -83,10 +83,6 @@ const faults: Fault[] = [
     yield fromRows(asked.slice(0, 1).map(good))
     yield * asked.slice(1).map(good)
   }, code: 'ERR_FETCHER_CONTRACT', says: /rows and RowBatches/, cached: [] },
-  { title: 'answers with RowBatches of different columns', fetch: async function * (asked) {
-    yield fromRows(asked.slice(0, 1).map(good))
-    yield fromRows(asked.slice(1).map(id => ({ id, name: 'x' })))
-  }, code: 'ERR_FETCHER_CONTRACT', says: /differ in columns/, cached: [] },
   { title: 'answers with a RowBatch without the id column', fetch: async asked => fromRows(asked.map(id => ({ key: id, name: 'x', meta: '{}' })), { idColumn: 'key' }),
     code: 'ERR_FETCHER_CONTRACT', says: /no id/, cached: [] },
   { title: 'answers with an iterator that promises nothing', fetch: asked => {
