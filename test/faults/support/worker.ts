@@ -7,6 +7,7 @@ import { writeFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import { getData } from '../../../pipelines/get-data.js'
 import { openCache, type Cache } from '../../../lib/store/open-cache.js'
+import { storeOptions, type StoreKind } from './careless-store.js'
 import { useDamaged, type MutationResult } from './mutations.js'
 import { COLUMNS, idsFrom, source, wrongRow } from './rows.js'
 
@@ -24,6 +25,7 @@ export interface Merge {
 /** What a worker is asked to do. */
 export interface Command {
   dir: string
+  store?: StoreKind | undefined
   partBytes?: number | undefined
   graceMs?: number | undefined
   durability?: 'commit' | 'none'
@@ -75,11 +77,11 @@ async function mergeOne(cache: Cache, { from, count, step, version, refresh, any
 const NOTHING: Answer = { rows: 0, hits: 0, fetched: 0, asked: 0, warnings: [], mixedVersions: 0 }
 
 async function obey(command: Command): Promise<Answer> {
-  if (command.mutations) return { ...NOTHING, mutations: await useDamaged(command.dir, command.mutations) }
+  if (command.mutations) return { ...NOTHING, mutations: await useDamaged(command.dir, command.mutations, command.store) }
   const answer: Answer = { rows: 0, hits: 0, fetched: 0, asked: 0, warnings: [], mixedVersions: 0 }
   try {
     const { dir, partBytes, graceMs, durability } = command
-    const cache = await openCache({ dir, partBytes, graceMs, durability })
+    const cache = await openCache({ dir, partBytes, graceMs, durability, ...storeOptions(command.store, dir) })
     try {
       for (const merge of command.merges ?? []) await mergeOne(cache, merge, command, answer)
       if (command.compact) await cache.compact().catch((error: unknown) => { answer.compactError = String(error) })
