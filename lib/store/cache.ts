@@ -47,9 +47,17 @@ export interface UnusableFolder {
   damaged?: boolean
 }
 
-/** The cache folder when none is named, as the seed system had it. */
+/**
+ * The cache folder when none is named, as the seed system had it.
+ *
+ * @throws {InvalidArgumentError} the system knows no home folder (a user without an entry, as in many a container)
+ */
 export function defaultCacheDir(): string {
-  return join(homedir(), 'data', 'cached_data')
+  try {
+    return join(homedir(), 'data', 'cached_data')
+  } catch (cause) {
+    throw new InvalidArgumentError({ argument: 'cacheDir', expected: 'a folder, for there is no home folder to make one in', found: 'undefined', cause })
+  }
 }
 
 /**

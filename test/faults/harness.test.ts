@@ -27,10 +27,10 @@ describe('the fault harness, let loose on a store that writes in place, without 
 
   it('finds rows that damage made wrong', async () => {
     await writeTemplate(join(folder, 'template'), store)
-    const { results, hangs, exits } = await mutateAll(folder, { total: 40, batch: 10, hangMs: 10_000, store })
+    const { results, hangs, exits } = await mutateAll(folder, { total: 25, store })
     const silent = results.filter(({ broken }) => broken.some(text => /^damaged: /.test(text)))
-    counts('careless store damaged', { 'real': results.length, 'silent': silent.length, 'hangs': hangs, 'exits': exits - hangs })
-    expect(silent.length).to.be.greaterThan(5)
+    counts('careless store damaged', { 'real': results.length, 'silent': silent.length, 'hangs': hangs.length, 'exits': exits.length })
+    expect(silent.length).to.be.greaterThan(2)
   })
 
   it('finds rows that writers took from each other', async () => {
