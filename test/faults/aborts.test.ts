@@ -136,7 +136,7 @@ describe('a run that is ended from outside at a random moment', function () {
   const resources = (): string[] => process.getActiveResourcesInfo().filter(name => name !== 'Immediate' && name !== 'TickObject').sort()
 
   it('settles, leaves nothing open, running or listening, and the next run has every row', async () => {
-    const rounds = shortOrLong(270, 2700)
+    const rounds = shortOrLong(207, 2700)
     const names = Object.keys(ENDS)
     const dir = `${folder}/cache`
     const fromServer = Object.assign(postgresSource({ pool, batchRows: 100 }).fetch, { identity: undefined })

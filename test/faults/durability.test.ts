@@ -128,7 +128,7 @@ describe('the order in which a commit reaches the disk', function () {
 
   it('leaves the state before or after a power cut, and everything that was reported', async () => {
     const run = await logged('cuts', 'commit')
-    const { states, broken } = await brokenAfterCuts(run, { stride: shortOrLong(6, 1), randoms: shortOrLong(1, 8) })
+    const { states, broken } = await brokenAfterCuts(run, { stride: shortOrLong(8, 1), randoms: shortOrLong(1, 8) })
     counts('power cuts', { 'calls': run.calls.length, states, 'broken': broken.length })
     expect(broken).to.deep.equal([])
     expect(states).to.be.greaterThan(50)

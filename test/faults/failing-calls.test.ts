@@ -50,7 +50,7 @@ describe('a system call that fails', function () {
   }
 
   it('fails no request, is told with its errno, harms nothing that was cached, and is over when it is over', async () => {
-    const stride = shortOrLong(9, 1)
+    const stride = shortOrLong(11, 1)
     let [points, warned] = [0, 0]
     const broken: string[] = []
     const workers = [await startWorker(), await startWorker()]

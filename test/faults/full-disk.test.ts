@@ -10,7 +10,7 @@ import { attachStrace, endWorkersWithSuite, startWorker, type Worker } from './s
 const PART = { partBytes: 32 * 1024, graceMs: 0 }
 const KNOWN = { from: 0, count: 300 }
 
-describe('a disk of 8 MB', function () {
+describe('a small disk', function () {
   this.timeout(600_000)
   endWorkersWithSuite()
   let disk: SmallDisk
@@ -19,7 +19,7 @@ describe('a disk of 8 MB', function () {
   let dir = ''
   beforeEach(async () => {
     folder = folderInMemory('log')
-    disk = smallDisk(8192)
+    disk = smallDisk(32 * 1024)
     dir = join(disk.dir, 'cache')
     worker = await startWorker()
     await worker.ask({ dir, ...PART, merges: [KNOWN] })
