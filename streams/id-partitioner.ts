@@ -3,7 +3,8 @@ import { collectIds } from '../lib/batch/id-set.js'
 import type { Window } from '../lib/batch/window.js'
 import type { RowPlan } from '../lib/fetch/row-plan.js'
 import { Run } from '../lib/run.js'
-import { tableOf, type CacheReference } from '../lib/store/cache-reference.js'
+import type { CacheReference } from '../lib/store/cache-reference.js'
+import { formatTableName, parseTableName } from '../lib/store/table-name.js'
 import { stage } from './stage.js'
 
 /** Options of `idPartitioner`. */
@@ -20,8 +21,8 @@ export interface IdPartitionerOptions extends CacheReference {
  *
  * @throws {InvalidArgumentError} no table name, or something is no id; the error names its position
  */
-export function idPartitioner({ plan, ...reference }: IdPartitionerOptions): Transform {
-  const { name } = tableOf(reference)
+export function idPartitioner({ plan, table }: IdPartitionerOptions): Transform {
+  const name = formatTableName(parseTableName(table))
   return stage<unknown, Window>('id-partitioner', async function * (source, { signal }) {
     const ids = await collectIds(source, signal)
     const run = plan?.run ?? new Run(name)

@@ -8,7 +8,7 @@ import type { BlobStore } from './blob-store.js'
 import type { Catalog, TableKey } from './catalog.js'
 import { localBlobStore, type Durability } from './local-blob-store.js'
 import { localCatalog } from './local-catalog.js'
-import { errnoOf } from './local-files.js'
+import { errnoOf, syncPlaces } from './local-files.js'
 import { PartReader } from './part-reader.js'
 import { isQueryTable, ROW_NUMBER } from './query-record.js'
 import { formatTableName, parseTableName, tableFolder } from './table-name.js'
@@ -47,9 +47,17 @@ export interface UnusableFolder {
   damaged?: boolean
 }
 
-/** The cache folder when none is named, as the seed system had it. */
+/**
+ * The cache folder when none is named, as the seed system had it.
+ *
+ * @throws {InvalidArgumentError} the system knows no home folder (a user without an entry, as in many a container)
+ */
 export function defaultCacheDir(): string {
-  return join(homedir(), 'data', 'cached_data')
+  try {
+    return join(homedir(), 'data', 'cached_data')
+  } catch (cause) {
+    throw new InvalidArgumentError({ argument: 'cacheDir', expected: 'a folder, for there is no home folder to make one in', found: 'undefined', cause })
+  }
 }
 
 /**
@@ -60,6 +68,7 @@ export class CacheStore {
   readonly dir: string
   readonly settings: StoreSettings
   readonly #tables = new Map<string, TableStore>()
+  readonly #durability: Durability
 
   constructor({ dir, partBytes = 100 * 1024 * 1024, codec = 'UNCOMPRESSED', durability = 'commit', graceMs = 15 * 60_000, blobs, catalog }: CacheOptions = {}) {
     checkFolder('dir', dir)
@@ -70,6 +79,7 @@ export class CacheStore {
       throw new InvalidArgumentError({ argument: 'durability', expected: "'commit' or 'none'", found: durability })
     }
     this.dir = resolve(dir ?? defaultCacheDir())
+    this.#durability = durability
     const store = blobs ?? localBlobStore({ dir: this.dir, durability })
     this.settings = { blobs: store, catalog: catalog ?? localCatalog({ dir: this.dir, durability }), reader: new PartReader(store), codec, partBytes, graceMs }
   }
@@ -130,7 +140,8 @@ export class CacheStore {
 
   async #check(mode: number): Promise<void> {
     try {
-      await mkdir(this.dir, { recursive: true, mode: 0o700 })
+      const first = await mkdir(this.dir, { recursive: true, mode: 0o700 })
+      if (first !== undefined && this.#durability === 'commit') await syncPlaces(this.dir, first)
       await access(this.dir, mode)
     } catch (cause) {
       throw this.#unusable(cause)

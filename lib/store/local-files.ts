@@ -137,20 +137,31 @@ export class FilePool {
   }
 }
 
+/** Folders whose places this process has flushed. */
+const placed = new Set<string>()
+
 /**
  * Create a folder and those above it, 0700. With `durable` their places are on disk when this resolves: a table whose folder
  * is lost by a power cut is lost with all its commits.
  */
 export async function ensureFolder(path: string, durable: boolean): Promise<void> {
-  const first = await mkdir(path, { recursive: true, mode: 0o700 })
-  if (first === undefined || !durable) return
-  const top = resolve(first)
-  for (let made = resolve(path); ; made = dirname(made)) {
+  const folder = resolve(path)
+  const first = await mkdir(folder, { recursive: true, mode: 0o700 })
+  if (!durable || (first === undefined && placed.has(folder))) return
+  // one that was there may have been made a moment ago, by a process that was killed, or has yet to flush it
+  await syncPlaces(folder, first ?? dirname(folder))
+  placed.add(folder)
+}
+
+/** Flush the places of a folder and of those above it, up to that of `top`, which is one of them. */
+export async function syncPlaces(folder: string, top: string): Promise<void> {
+  const last = resolve(top)
+  for (let made = resolve(folder); ; made = dirname(made)) {
     await syncFolder(dirname(made)).catch((error: unknown) => {
       // a folder above ours that we may enter but not list
       if (errnoOf(error) !== 'EACCES') throw error
     })
-    if (made === top || dirname(made) === made) return
+    if (made === last || dirname(made) === made) return
   }
 }
 

@@ -3,7 +3,8 @@ import { cpSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { brokenIn, journalled } from './support/check.js'
-import { counts, folderInMemory, idsFrom, shortOrLong } from './support/rows.js'
+import { ALL_IDS, TEMPLATE_IDS, WORKLOAD, writeTemplateCache } from './support/kill.js'
+import { counts, folderInMemory, shortOrLong } from './support/rows.js'
 import { attachStrace, endWorkersWithSuite, inLanes, startWorker, type Worker } from './support/workers.js'
 
 /** System calls and the errors they are made to fail with; `+`: from that call on, all of them. */
@@ -13,8 +14,6 @@ const FAULTS = [
   ['mkdir', 'EACCES'], ['unlink', 'EACCES'], ['unlink', 'EIO'], ['unlink', 'EACCES+'], ['pread64', 'EIO'], ['read', 'EIO'], ['getdents64', 'EIO'], ['statx', 'EIO'],
   ['statx', 'EACCES'], ['close', 'EIO']
 ] as const
-const TEMPLATE = idsFrom(0, 300, 3)
-const ALL = idsFrom(0, 1300)
 
 describe('a system call that fails', function () {
   this.timeout(1_200_000)
@@ -22,9 +21,7 @@ describe('a system call that fails', function () {
   let folder = ''
   before(async () => {
     folder = folderInMemory('fail')
-    const worker = await startWorker()
-    await worker.ask({ dir: join(folder, 'template'), merges: [{ from: 0, count: 300, step: 3 }] })
-    await worker.kill()
+    await writeTemplateCache(folder)
   })
   after(() => { rmSync(folder, { recursive: true, force: true }) })
 
@@ -36,7 +33,7 @@ describe('a system call that fails', function () {
     const [code, always] = [errno.replace('+', ''), errno.endsWith('+') ? '+' : '']
     const log = `${dir}.strace`
     const strace = await attachStrace(worker, ['-e', `trace=${syscall}`, '-e', `inject=${syscall}:error=${code}:when=${n}${always}`], log)
-    const answer = await worker.ask({ dir, journal, partBytes: 32 * 1024, graceMs: 0, compact: true, merges: [{ from: 0, count: 900 }, { from: 600, count: 300, step: 2 }] })
+    const answer = await worker.ask({ ...WORKLOAD, dir, journal })
     await strace.detach()
     const injected = await injections(log)
     const broken: string[] = []
@@ -47,13 +44,13 @@ describe('a system call that fails', function () {
     if (answer.warnings.some(warning => warning.code === 'CACHE_CORRUPT')) broken.push('a failing call was taken for damage')
     if (answer.warnings.some(warning => warning.errno !== code)) broken.push(`a warning without ${code}: ${JSON.stringify(answer.warnings)}`)
     // the fault is gone: everything works, and what was reported is there
-    broken.push(...await brokenIn(dir, { reported: [...TEMPLATE, ...journalled(journal)], all: ALL, allowLeftovers: syscall === 'unlink' || always === '+' }))
+    broken.push(...await brokenIn(dir, { reported: [...TEMPLATE_IDS, ...journalled(journal)], all: ALL_IDS, allowLeftovers: syscall === 'unlink' || always === '+' }))
     rmSync(dir, { recursive: true })
     return injected === 0 && broken.length === 0 ? undefined : { broken, warned: answer.warnings.length > 0 || answer.compactError !== undefined }
   }
 
   it('fails no request, is told with its errno, harms nothing that was cached, and is over when it is over', async () => {
-    const stride = shortOrLong(9, 1)
+    const stride = shortOrLong(11, 1)
     let [points, warned] = [0, 0]
     const broken: string[] = []
     const workers = [await startWorker(), await startWorker()]

@@ -3,19 +3,10 @@ import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { brokenIn, journalled } from './support/check.js'
+import { problemsOf, raceWriters } from './support/race.js'
 import { counts, folderInMemory, idsFrom, shortOrLong } from './support/rows.js'
 import { attachStrace, endWorkersWithSuite, startWorker, type Worker } from './support/workers.js'
-import type { Answer, Merge } from './support/worker.js'
-
-/** What one of several writers merges: its own ids, and ids that its neighbours merge too. */
-function mergesOf(writer: number, count: number, writers: number): Merge[] {
-  return Array.from({ length: count }, (_, i) => ({ from: (i * writers + writer) * 25, count: 60 }))
-}
-
-function problemsOf(answers: readonly (Answer | undefined)[]): string[] {
-  return answers.flatMap((answer, w) => answer === undefined ? [`writer ${w} died`]
-    : [answer.error, answer.wrong, ...answer.warnings.map(({ message }) => message)].filter(text => text !== undefined).map(text => `writer ${w}: ${text}`))
-}
+import type { Answer } from './support/worker.js'
 
 describe('processes that share a table', function () {
   this.timeout(1_200_000)
@@ -26,14 +17,7 @@ describe('processes that share a table', function () {
 
   for (const [writers, merges, graceMs] of [[2, 40, undefined], [4, 40, undefined], [4, shortOrLong(20, 40), 0]] as const) {
     it(`keep every row of ${writers} × ${merges} overlapping merges with small parts, grace time ${graceMs ?? 'default'}`, async () => {
-      const dir = join(folder, 'cache')
-      const journal = join(folder, 'journal')
-      const workers = await Promise.all(Array.from({ length: writers }, () => startWorker()))
-      const answers = await Promise.all(workers.map((worker, w) =>
-        worker.ask({ dir, journal: `${journal}${w}`, partBytes: 16 * 1024, graceMs, merges: mergesOf(w, merges, writers), compact: w === 0 })))
-      await Promise.all(workers.map(worker => worker.kill()))
-      const reported = [...new Set(workers.flatMap((_, w) => journalled(`${journal}${w}`)))]
-      const broken = [...problemsOf(answers), ...await brokenIn(dir, { reported, all: idsFrom(0, writers * merges * 25 + 35) })]
+      const { broken, reported } = await raceWriters(folder, { writers, merges, graceMs })
       counts(`${writers} writers`, { 'merges': writers * merges, 'ids': reported.length, 'broken': broken.length })
       expect(broken).to.deep.equal([])
       expect(reported).to.have.length((writers * merges - 1) * 25 + 60)

@@ -14,6 +14,8 @@ export interface TestPostgres {
   description: string
   /** Ours alone: tests may restart it, terminate its backends, change its settings. */
   isolated: boolean
+  /** Pull it down without a checkpoint, as a crash does, and start it again on the same data; not every server can. */
+  crash?(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -72,8 +74,9 @@ async function startLocal(bin: string): Promise<TestPostgres> {
   }
   const settings = ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off', 'listen_addresses=127.0.0.1', `port=${port}`,
     `unix_socket_directories=${dir}`, 'max_connections=60', 'shared_buffers=256MB', 'autovacuum=off']
-  const server = spawn(join(bin, 'postgres'), ['-D', join(dir, 'data'), ...settings.flatMap(setting => ['-c', setting])],
+  const launch = (): ChildProcess => spawn(join(bin, 'postgres'), ['-D', join(dir, 'data'), ...settings.flatMap(setting => ['-c', setting])],
     { ...as, cwd: dir, stdio: 'ignore' })
+  let server = launch()
   const stopNow = (): void => {
     if (server.exitCode === null) server.kill('SIGINT')
   }
@@ -90,6 +93,14 @@ async function startLocal(bin: string): Promise<TestPostgres> {
   server.unref()
   return {
     url, isolated: true, description: `local server ${bin}`,
+    async crash() {
+      const exited = new Promise(resolve => server.once('exit', resolve))
+      server.kill('SIGQUIT') // immediate shutdown
+      await exited
+      server = launch()
+      await untilReady(url, server)
+      server.unref()
+    },
     async stop() {
       process.removeListener('exit', removeNow)
       const exited = new Promise(resolve => server.exitCode === null ? server.once('exit', resolve) : resolve(null))

@@ -23,6 +23,7 @@ const probes: Record<string, () => Found | Promise<Found>> = {
   strace: () => usable(findProgram('strace'), at => spawnSync(at, ['-o', '/dev/null', 'true']).status === 0,
     'strace may not trace here'),
   tmpfs: findTmpfs,
+  otheruser: findOtherUser,
   root: () => process.getuid?.() === 0 ? { at: 'uid 0' } : { missing: 'not root' },
   linux: () => process.platform === 'linux' ? { at: process.arch } : { missing: `this is ${process.platform}` },
   duckdb: () => loads('@duckdb/node-api'),
@@ -53,6 +54,13 @@ function findTmpfs(): Found {
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
+}
+
+/** Whether this Node can be run as another user, who must not have root's rights. */
+function findOtherUser(): Found {
+  if (process.getuid?.() !== 0) return { missing: 'not root' }
+  const run = spawnSync('setpriv', ['--reuid=65534', '--regid=65534', '--clear-groups', process.execPath, '-e', '0'], { cwd: '/', encoding: 'utf8' })
+  return run.status === 0 ? { at: 'setpriv' } : { missing: run.error?.message ?? run.stderr.trim() }
 }
 
 function findProgram(name: string): Found {

@@ -7,6 +7,8 @@ export interface TcpProxy {
   cut(): void
   /** Pass nothing on any more, in either direction; connections stay open. */
   stall(): void
+  /** Let new connections pass again; those that were open stay silent. */
+  resume(): void
   /** Connections open right now. */
   readonly connections: number
   close(): Promise<void>
@@ -16,18 +18,22 @@ export interface TcpProxy {
 export async function tcpProxy(targetPort: number, targetHost = '127.0.0.1'): Promise<TcpProxy> {
   const pairs = new Set<[Socket, Socket]>()
   let stalled = false
+  const silent = new Set<[Socket, Socket]>()
   const server = createServer(client => {
     const target = connect(targetPort, targetHost)
     const pair: [Socket, Socket] = [client, target]
+    const isSilent = (): boolean => stalled || silent.has(pair)
     pairs.add(pair)
     for (const [from, to] of [[client, target], [target, client]] as const) {
       from.setNoDelay(true)
-      from.on('data', chunk => { if (!stalled) to.write(chunk) })
-      from.on('end', () => { if (!stalled) to.end() })
+      from.on('data', chunk => { if (!isSilent()) to.write(chunk) })
+      from.on('end', () => { if (!isSilent()) to.end() })
       from.on('error', () => to.destroy())
       from.on('close', () => {
+        const wasSilent = isSilent()
         pairs.delete(pair)
-        if (!stalled) to.destroy()
+        silent.delete(pair)
+        if (!wasSilent) to.destroy()
       })
     }
   })
@@ -44,6 +50,10 @@ export async function tcpProxy(targetPort: number, targetHost = '127.0.0.1'): Pr
     port: address.port,
     cut,
     stall: () => { stalled = true },
+    resume() {
+      stalled = false
+      for (const pair of pairs) silent.add(pair)
+    },
     get connections() { return pairs.size },
     close: () => new Promise(resolve => {
       server.close(() => resolve())

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { openCache, type Cache } from '../../../lib/store/open-cache.js'
 import type { CacheOptions } from '../../../lib/store/cache.js'
 import { getData } from '../../../pipelines/get-data.js'
+import { storeOptions, type StoreKind } from './careless-store.js'
 import { COLUMNS, idsFrom, source, wrongRow } from './rows.js'
 
 /** What must hold of a cache after a fault. */
@@ -32,9 +33,9 @@ export function journalled(file: string): number[] {
  * The three invariants, on a cache as a new process finds it: nothing wrong, nothing lost, a clear end. Then leftovers must go.
  * Returns what is broken, in words; empty when all holds.
  */
-export async function brokenIn(dir: string, { reported, all, allowWarnings = false, allowLeftovers = false, isRight }: Expectation, options: CacheOptions = {}): Promise<string[]> {
+export async function brokenIn(dir: string, { reported, all, allowWarnings = false, allowLeftovers = false, isRight }: Expectation, { store, ...options }: CacheOptions & { store?: StoreKind | undefined } = {}): Promise<string[]> {
   const broken: string[] = []
-  const cache = await openCache({ dir, graceMs: 0, durability: 'none', ...options })
+  const cache = await openCache({ dir, graceMs: 0, durability: 'none', ...storeOptions(store, dir), ...options })
   try {
     const verified = await cache.verify()
     if (!verified.ok && !allowWarnings) broken.push(`verify: ${JSON.stringify(verified.problems[0])}`)

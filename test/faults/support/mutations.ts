@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { Id } from '../../../lib/batch/ids.js'
 import { openCache } from '../../../lib/store/open-cache.js'
 import { getData } from '../../../pipelines/get-data.js'
+import { storeOptions, type StoreKind } from './careless-store.js'
 import { COLUMNS, idsFrom, rowOf, wrongRow } from './rows.js'
 
 /** What the template's source holds: version 2 of every tenth of the first 500, version 1 of the others. */
@@ -11,8 +12,8 @@ export const MUTATION_IDS = idsFrom(0, 750)
 const versionOf = (id: Id): number => Number(id) < 500 && Number(id) % 10 === 0 ? 2 : 1
 
 /** Fill a cache with a base part, a newer one over it, a list of invalid ids, and a last part apart. */
-export async function writeTemplate(dir: string): Promise<void> {
-  const cache = await openCache({ dir, durability: 'none' })
+export async function writeTemplate(dir: string, store?: StoreKind): Promise<void> {
+  const cache = await openCache({ dir, durability: 'none', ...storeOptions(store, dir) })
   const request = { cache, columns: COLUMNS, table: 'public.t' }
   await getData({ ...request, ids: idsFrom(0, 500), fetcher: async ids => ids.map(id => rowOf(id, 1)) })
   await getData({ ...request, ids: idsFrom(0, 50, 10), refresh: true, fetcher: async ids => ids.map(id => rowOf(id, 2)) })
@@ -96,22 +97,23 @@ function damage(dir: string, seed: number): { kind: string, file: string, path: 
 }
 
 /** Use a damaged copy of the template for each seed. */
-export async function useDamaged(dir: string, { template, from, count }: { template: string, from: number, count: number }): Promise<MutationResult[]> {
+export async function useDamaged(dir: string, { template, from, count }: { template: string, from: number, count: number }, store?: StoreKind): Promise<MutationResult[]> {
   const results: MutationResult[] = []
   for (let seed = from; seed < from + count; seed++) {
     const copy = join(dir, `mutated-${seed}`)
     cpSync(template, copy, { recursive: true })
     const done = damage(copy, seed)
-    if (done) results.push({ seed, ...await useOne(copy, done, seed % 3 === 0) })
+    if (done) results.push({ seed, ...await useOne(copy, done, { examine: seed % 3 === 0, store }) })
     rmSync(copy, { recursive: true, force: true })
   }
   return results
 }
 
-async function useOne(dir: string, { kind, file, path }: { kind: string, file: string, path: string }, examine: boolean): Promise<Omit<MutationResult, 'seed'>> {
+async function useOne(dir: string, { kind, file, path }: { kind: string, file: string, path: string },
+  { examine, store }: { examine: boolean, store: StoreKind | undefined }): Promise<Omit<MutationResult, 'seed'>> {
   const broken: string[] = []
   let [warned, asked] = [false, 0]
-  const cache = await openCache({ dir, durability: 'none' })
+  const cache = await openCache({ dir, durability: 'none', ...storeOptions(store, dir) })
   try {
     const newest = readdirSync(join(dir, 'public.t')).filter(name => name.startsWith('manifest')).sort().at(-1)
     const verified = examine ? await cache.verify() : undefined

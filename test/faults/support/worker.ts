@@ -3,10 +3,11 @@
  * with JSON lines on stdout. Its first line tells the id of the one thread that does its file operations.
  */
 import { appendFileSync, readdirSync, readFileSync } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
+import { access, writeFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import { getData } from '../../../pipelines/get-data.js'
 import { openCache, type Cache } from '../../../lib/store/open-cache.js'
+import { storeOptions, type StoreKind } from './careless-store.js'
 import { useDamaged, type MutationResult } from './mutations.js'
 import { COLUMNS, idsFrom, source, wrongRow } from './rows.js'
 
@@ -24,6 +25,7 @@ export interface Merge {
 /** What a worker is asked to do. */
 export interface Command {
   dir: string
+  store?: StoreKind | undefined
   partBytes?: number | undefined
   graceMs?: number | undefined
   durability?: 'commit' | 'none'
@@ -33,6 +35,8 @@ export interface Command {
   mutations?: { template: string, from: number, count: number }
   /** A file outside the cache: a line for each merge whose caching was reported. */
   journal?: string
+  /** Ask for a path below `REPORTED` after each of them: a mark in a log of system calls. */
+  mark?: boolean
   strict?: boolean
 }
 
@@ -52,6 +56,9 @@ export interface Answer {
   mutations?: MutationResult[]
 }
 
+/** Where nothing is. */
+export const REPORTED = '/millrace-reported/'
+
 /** Warnings that say that rows were delivered and not cached. */
 const NOT_CACHED = new Set(['CACHE_WRITE_FAILED', 'CACHE_UNUSABLE'])
 
@@ -69,17 +76,19 @@ async function mergeOne(cache: Cache, { from, count, step, version, refresh, any
   answer.asked += asked.size
   answer.mixedVersions += new Set(rows.map(row => row['version'])).size > 1 ? 1 : 0
   answer.warnings.push(...report.warnings)
-  if (command.journal && !report.warnings.some(({ code }) => NOT_CACHED.has(code))) appendFileSync(command.journal, `${JSON.stringify({ from, count, step })}\n`)
+  if (report.warnings.some(({ code }) => NOT_CACHED.has(code))) return
+  if (command.mark) await access(`${REPORTED}${from}-${count}-${step ?? 1}`).catch(() => undefined)
+  if (command.journal) appendFileSync(command.journal, `${JSON.stringify({ from, count, step })}\n`)
 }
 
 const NOTHING: Answer = { rows: 0, hits: 0, fetched: 0, asked: 0, warnings: [], mixedVersions: 0 }
 
 async function obey(command: Command): Promise<Answer> {
-  if (command.mutations) return { ...NOTHING, mutations: await useDamaged(command.dir, command.mutations) }
+  if (command.mutations) return { ...NOTHING, mutations: await useDamaged(command.dir, command.mutations, command.store) }
   const answer: Answer = { rows: 0, hits: 0, fetched: 0, asked: 0, warnings: [], mixedVersions: 0 }
   try {
     const { dir, partBytes, graceMs, durability } = command
-    const cache = await openCache({ dir, partBytes, graceMs, durability })
+    const cache = await openCache({ dir, partBytes, graceMs, durability, ...storeOptions(command.store, dir) })
     try {
       for (const merge of command.merges ?? []) await mergeOne(cache, merge, command, answer)
       if (command.compact) await cache.compact().catch((error: unknown) => { answer.compactError = String(error) })

@@ -193,7 +193,8 @@ describe('postgresSource under faults', function () {
     })
   })
 
-  it('leaves nothing behind after 200 early breaks', async () => {
+  it('leaves nothing behind after 200 early breaks', async function () {
+    this.timeout(60_000)
     await withPool(async (pool, source) => {
       const ids = Array.from({ length: 5000 }, (_, i) => i + 1)
       const request = requestOf(['name'])
