@@ -39,7 +39,7 @@ describe('a small disk', function () {
       const log = join(folder, `${room}.strace`)
       const before = readdirSync(join(dir, 'public.t'))
       disk.leave(room)
-      const strace = await attachStrace(worker, ['-e', 'trace=pwrite64'], log)
+      const strace = await attachStrace(worker, ['-e', 'trace=pwrite64,pwritev'], log)
       const merge = { from: next, count: 700 }
       const answer = await worker.ask({ dir, ...PART, merges: [KNOWN, merge] })
       await strace.detach()
@@ -81,7 +81,10 @@ describe('a small disk', function () {
   })
 })
 
-/** Writes that took less than they were given, in a log of `pwrite64`. */
+/** Writes that took less than they were given, in a log of `pwrite64` and `pwritev`. */
 function shortWrites(log: string): number {
-  return [...readFileSync(log, 'latin1').matchAll(/, (\d+), \d+\) = (\d+)$/gm)].filter(([, asked, taken]) => Number(taken) < Number(asked)).length
+  return [...readFileSync(log, 'latin1').matchAll(/^.*?(?:, (\d+)|\], \d+), \d+\) = (\d+)$/gm)].filter(([line, one, taken]) => {
+    const asked = one !== undefined && !line.includes('iov_len=') ? Number(one) : [...line.matchAll(/iov_len=(\d+)/g)].reduce((sum, [, length]) => sum + Number(length), 0)
+    return Number(taken) < asked
+  }).length
 }

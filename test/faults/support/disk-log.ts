@@ -3,7 +3,7 @@ import { basename, dirname, join } from 'node:path'
 import { idsFrom } from './rows.js'
 
 /** The system calls that a log must hold. */
-export const LOGGED = 'openat,pwrite64,fsync,link,rename,unlink,mkdir,close,access'
+export const LOGGED = 'openat,pwrite64,pwritev,fsync,link,rename,unlink,mkdir,close,access'
 
 /** The worker's mark for a merge that was reported (see worker.ts, which must not be loaded here: it listens). */
 const REPORTED = '/millrace-reported/'
@@ -40,7 +40,7 @@ export function readDiskLog(file: string): DiskCall[] {
         const [, , flags = '', mode] = args.split(', ')
         return [{ kind: 'open', path, flags, mode, fd: Number(result), creates: flags.includes('O_CREAT') }]
       }
-      case 'pwrite64': return [{ kind: 'write', fd: numbers[0]!, bytes: texts[0]!.subarray(0, Number(result)), offset: numbers.at(-1)! }]
+      case 'pwrite64': case 'pwritev': return [{ kind: 'write', fd: numbers[0]!, bytes: Buffer.concat(texts).subarray(0, Number(result)), offset: numbers.at(-1)! }]
       case 'fsync': case 'close': return [{ kind: name, fd: Number(args) }]
       case 'link': case 'rename': return [{ kind: name, from: path, to: texts[1]!.toString() }]
       case 'unlink': return [{ kind: 'unlink', path }]

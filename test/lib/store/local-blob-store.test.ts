@@ -18,9 +18,9 @@ describe('localBlobStore', () => {
   it('shows a blob under its name only when it is whole, 0600, and lets go of its temporary name', async () => {
     const blobs = localBlobStore({ dir: dir() })
     const writer = await blobs.create(folder)
-    await writer.write(bytes('one'))
+    await writer.write([bytes('one')])
     expect((await blobs.list(folder)).map(({ name, inUse }) => [name.slice(0, 4), inUse])).to.deep.equal([['tmp-', true]])
-    await writer.write(bytes('two'))
+    await writer.write([bytes('two')])
     await writer.commit('data-1')
     expect((await blobs.list(folder)).map(({ inUse }) => inUse)).to.deep.equal([true, true])
     await writer.release()
@@ -36,7 +36,7 @@ describe('localBlobStore', () => {
     const blobs = localBlobStore({ dir: dir(), durability: 'none' })
     for (const step of ['created', 'written', 'committed']) {
       const writer = await blobs.create(folder)
-      if (step !== 'created') await writer.write(bytes('x'))
+      if (step !== 'created') await writer.write([bytes('x')])
       if (step === 'committed') await writer.commit('data-1')
       await writer.abort()
       await writer.abort()
