@@ -1,9 +1,9 @@
-import { KeyTypeError } from '../errors.js'
+import { KeyTypeError, UnsupportedQueryError } from '../errors.js'
 import type { Source } from '../source/fetcher.js'
 import type { PartitionCache } from './cache.js'
 import type { Fragment } from './canonical.js'
 import { readCatalogue } from './catalogue.js'
-import { decompose, shapeOf, type DecomposeOptions } from './decompose.js'
+import { decompose, shapeOf, type Catalogue, type DecomposeOptions } from './decompose.js'
 import { checkKeyColumns, keysIn, type KeyColumns } from './key-columns.js'
 import { forgetListing, usableSets } from './key-sets.js'
 import type { Datatype, PartitionKeyValue } from './key-types.js'
@@ -37,8 +37,8 @@ export interface PopulateOptions extends Omit<DecomposeOptions, 'partitionKey'> 
 export interface FragmentOutcome {
   readonly hash: string
   readonly sql: string
-  /** 'cached' was there, 'skipped' was recorded as unusable before. */
-  readonly outcome: 'stored' | 'cached' | 'skipped' | 'too large' | 'timeout' | 'failed'
+  /** 'cached' was there, 'skipped' was recorded as unusable before; 'outdated': its tables were invalidated each time while it ran. */
+  readonly outcome: 'stored' | 'cached' | 'skipped' | 'too large' | 'timeout' | 'failed' | 'outdated'
   readonly keys: number | undefined
   readonly ms: number
   readonly error?: unknown
@@ -53,11 +53,14 @@ export interface PopulateReport {
   readonly tooLarge: number
   readonly timedOut: number
   readonly failed: number
+  readonly outdated: number
   readonly outcomes: readonly FragmentOutcome[]
 }
 
 /** A restriction by more keys than this costs more than it saves. */
 const MAX_RESTRICTION = 10_000
+/** Runs of a fragment whose tables are invalidated while it runs. */
+const ATTEMPTS = 3
 const DEFAULT_TIMEOUT_MS = 60_000
 const DEFAULT_MAX_KEYS = 5_000_000
 
@@ -84,7 +87,7 @@ export async function populate(sql: string, options: PopulateOptions): Promise<P
   const { source, cache, partitionKey = cache.partitionKey, concurrency = 1, params, pureFunctions } = options
   const catalogue = options.catalogue ?? await readCatalogue(source, sql)
   const reading = { partitionKey, params, pureFunctions, catalogue }
-  const fragments = decompose(sql, { ...options, ...reading })
+  const fragments = decompose(sql, { ...options, ...reading }).map(fragment => ({ ...fragment, tables: tablesBehind(fragment, catalogue) }))
   const datatype = await cache.getDatatype({ partitionKey }) ?? options.datatype
   const columns = checkKeyColumns(shapeOf(sql, reading), catalogue, datatype)
   const run: Run = { source, cache, partitionKey, columns, options: { ...options, catalogue } }
@@ -96,7 +99,21 @@ export async function populate(sql: string, options: PopulateOptions): Promise<P
   await Promise.all(Array.from({ length: Math.max(1, concurrency) }, worker))
   const count = (outcome: FragmentOutcome['outcome']): number => outcomes.filter(one => one.outcome === outcome).length
   return { fragments: fragments.length, stored: count('stored'), cached: count('cached'), skipped: count('skipped'), tooLarge: count('too large'),
-    timedOut: count('timeout'), failed: count('failed'), outcomes }
+    timedOut: count('timeout'), failed: count('failed'), outdated: count('outdated'), outcomes }
+}
+
+/**
+ * The tables that a fragment's set comes from: behind a view's name those it reads, so that `invalidate` finds it by any of them.
+ *
+ * @throws {UnsupportedQueryError} one of them shows other rows to other users, in other sessions or later
+ */
+function tablesBehind({ tables }: Fragment, catalogue: Catalogue | undefined): string[] {
+  const behind = tables.flatMap(table => {
+    const { hazard, sources = [] } = catalogue?.relation?.(table) ?? {}
+    if (hazard !== undefined) throw new UnsupportedQueryError({ construct: hazard, reason: 'a set of partitions would hold for this session and this moment only' })
+    return sources.length === 0 ? [table] : sources
+  })
+  return [...new Set(behind)].sort()
 }
 
 async function runFragment(fragment: Fragment, run: Run): Promise<FragmentOutcome> {
@@ -114,11 +131,15 @@ async function runFragment(fragment: Fragment, run: Run): Promise<FragmentOutcom
   const timeout = new AbortController()
   const timer = startTimer(run.options.timeoutMs ?? DEFAULT_TIMEOUT_MS, timeout)
   try {
-    const { keys, asOf } = await keysOf(fragment, run, signal ? AbortSignal.any([signal, timeout.signal]) : timeout.signal)
-    await cache.setSet(hash, keys, { partitionKey, tables, query: sql, asOf, ...(run.columns.datatype ? { datatype: run.columns.datatype } : {}),
-      ...(run.options.ttlMs === undefined ? {} : { ttlMs: run.options.ttlMs }) })
-    forgetListing(cache)
-    return done('stored', keys.size)
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const since = await cache.begin({ partitionKey })
+      const { keys, asOf } = await keysOf(fragment, run, signal ? AbortSignal.any([signal, timeout.signal]) : timeout.signal)
+      const isStored = await cache.setSet(hash, keys, { partitionKey, tables, query: sql, asOf, since, ...(run.columns.datatype ? { datatype: run.columns.datatype } : {}),
+        ...(run.options.ttlMs === undefined ? {} : { ttlMs: run.options.ttlMs }) })
+      forgetListing(cache)
+      if (isStored) return done('stored', keys.size)
+    }
+    return done('outdated')
   } catch (error) {
     if (signal?.aborted || error instanceof KeyTypeError || isTransient(error)) throw error
     const outcome = error instanceof TooLarge ? 'too large' : timeout.signal.aborted || isCancelled(error) ? 'timeout' : 'failed'

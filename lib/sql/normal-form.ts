@@ -1,5 +1,5 @@
-import { compareNumbers, foldNumbers } from './decimal.js'
-import { isConstant, isLiteral, mirrored, opposite, printExpression, type Expression, type InExpression, type Literal } from './expression.js'
+import { compareNumbers, foldNumbers, isExactReal } from './decimal.js'
+import { isConstant, isLiteral, mirrored, opposite, printExpression, type Expression, type InExpression, type Literal, type NumberExpression } from './expression.js'
 
 const TRUE: Expression = { k: 'bool', value: true }
 const FALSE: Expression = { k: 'bool', value: false }
@@ -27,17 +27,26 @@ export function conjunction(args: readonly Expression[]): Expression {
   return flat.length === 0 ? TRUE : flat.length === 1 ? flat[0]! : { k: 'and', args: flat }
 }
 
-/** Literals of one kind, so that one list of them compares as each of them would. */
-function areAlike(values: readonly Literal[]): boolean {
+/** Whether literals are of one kind, so that one list of them compares as each of them would. */
+export function areAlike(values: readonly Literal[]): boolean {
   const [first] = values
   return values.every(value => value.k === first?.k && (value.k === 'num' || value.type === (first as typeof value).type))
 }
 
-/** `x IN (…)` in its shortest form. `values` hold no NULL. */
+/**
+ * Whether `x IN (a, b)` means `x = a OR x = b` for every x. Of numbers that a `real` does not hold exactly it does not: a column of
+ * that type is compared with a list in single precision, with one number in double precision.
+ */
+export function isPlainMember(value: Literal): boolean {
+  return value.k === 'text' || isExactReal(value.text)
+}
+
+/** `x IN (…)` in its shortest form. `values` hold no NULL; one value alone is an equality, the same one twice may not be. */
 export function membership(arg: Expression, values: readonly Literal[], negated: boolean): Expression {
   if (values.length === 0) return bool(negated)
   const distinct = [...new Map(values.map(value => [keyOf(value), value])).values()]
-  if (distinct.length === 1) return comparison(negated ? '<>' : '=', arg, distinct[0]!)
+  const [first] = distinct as [Literal, ...Literal[]]
+  if (distinct.length === 1 && (values.length === 1 || isPlainMember(first))) return comparison(negated ? '<>' : '=', arg, first)
   if (isConstant(arg) || !areAlike(distinct)) {
     const parts = distinct.map(value => comparison(negated ? '<>' : '=', arg, value))
     return negated ? conjunction(parts) : disjunction(parts)
@@ -51,7 +60,7 @@ function mergeEqualities(args: readonly Expression[]): Expression[] {
   const rest: Expression[] = []
   for (const arg of args) {
     const found: { arg: Expression, values: readonly Literal[] } | undefined = arg.k === 'in' && !arg.negated ? arg
-      : arg.k === 'cmp' && arg.op === '=' && isLiteral(arg.right) ? { arg: arg.left, values: [arg.right] } : undefined
+      : arg.k === 'cmp' && arg.op === '=' && isLiteral(arg.right) && isPlainMember(arg.right) ? { arg: arg.left, values: [arg.right] } : undefined
     const first = found?.values[0]
     if (!found || !first) {
       rest.push(arg)
@@ -60,6 +69,8 @@ function mergeEqualities(args: readonly Expression[]): Expression[] {
     const key = `${first.k} ${first.k === 'text' ? first.type ?? '' : ''} ${keyOf(found.arg)}`
     const list = lists.get(key) ?? { arg: found.arg, values: [] }
     list.values.push(...found.values)
+    // a list of one number stays a list
+    if (arg.k === 'in' && arg.values.length === 1) list.values.push(...arg.values)
     lists.set(key, list)
   }
   return [...rest, ...[...lists.values()].map(({ arg, values }) => membership(arg, values, false))]
@@ -171,8 +182,10 @@ function listOf(condition: Expression): Pick<InExpression, 'arg' | 'values'> {
 function tighter(a: Expression, b: Expression): Expression {
   if (isNumberList(a)) {
     const [left, right] = [listOf(a), listOf(b)]
-    const allowed = new Set(right.values.map(keyOf))
-    return membership(left.arg, left.values.filter(value => allowed.has(keyOf(value))), false)
+    // numbers that a double cannot tell apart may be one number to the column
+    const allowed = new Set(right.values.map(value => Number((value as NumberExpression).text)))
+    const kept = left.values.filter(value => allowed.has(Number((value as NumberExpression).text)))
+    return membership(left.arg, a.k === 'in' && kept.length === 1 ? [...kept, ...kept] : kept, false)
   }
   if (a.k !== 'cmp' || b.k !== 'cmp' || a.right.k !== 'num' || b.right.k !== 'num') throw new TypeError('not two bounds')
   return isTighter({ op: b.op as Bound['op'], limit: b.right.text }, { op: a.op as Bound['op'], limit: a.right.text }) ? b : a
