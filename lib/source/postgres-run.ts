@@ -7,12 +7,11 @@ import { formatTableName, parseTableName } from '../store/table-name.js'
 import type { FetchRequest, SourceQueryOptions } from './fetcher.js'
 import { learnTypes, lookUpTable, type PgTable } from './postgres-catalogue.js'
 import { decodeFetch, decodeQuery, matchesPlan, type PgField, type RawBatch } from './postgres-decode.js'
-import { SourceError, sqlStateOf } from './postgres-errors.js'
+import { SourceError, sqlStateOf, UnreadableValue } from './source-error.js'
 import { planFetch } from './postgres-plan.js'
 import { borrow, guarded, type Lease, type Limits, type PgClient, type PgPool } from './postgres-session.js'
 import { sqlParameter } from './postgres-sql.js'
 import { declaredAs, readAs, type PgTypes } from './postgres-types.js'
-import { UnreadableValue } from './postgres-values.js'
 
 /** A statement to stream. */
 export interface StreamRequest {
@@ -116,7 +115,7 @@ export function postgresFetch(context: PgContext): (ids: readonly Id[], table: s
 }
 
 /** @throws {InvalidArgumentError} two columns of one name, or `__proto__` */
-export function checkFields(fields: readonly PgField[]): void {
+export function checkFields(fields: readonly { name: string }[]): void {
   const seen = new Set<string>()
   for (const { name } of fields) {
     if (seen.has(name) || name === '__proto__') {
