@@ -17,14 +17,14 @@ import { countedRows, fetchedRows } from './fetched-rows.js'
 import { checkQuery, FETCH_TIMEOUT_MS, type QueryOptions } from './query-options.js'
 import { ResultStream } from './result-stream.js'
 
-/** SQLSTATE of a statement that writes in a read-only transaction, and MariaDB's and MySQL's number for it. */
-const WRITES: ReadonlySet<unknown> = new Set(['25006', 'ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION', 'ERR_MILLRACE_READ_ONLY'])
+/** What databases say of a statement that writes where that is not allowed: PostgreSQL and MySQL (SQLSTATE), better-sqlite3, node:sqlite. */
+const WRITES: ReadonlySet<unknown> = new Set(['25006', 'SQLITE_READONLY', 8])
 
 /** The error of a statement whose result must not be cached because it does more than read. */
 export function readOnlyError(error: unknown): unknown {
   const codes = [error, (error as { cause?: unknown } | null)?.cause].flatMap(each => {
-    const { code, sqlState } = Object(each) as { code?: unknown, sqlState?: unknown }
-    return [code, sqlState]
+    const { code, sqlState, errcode } = Object(each) as { code?: unknown, sqlState?: unknown, errcode?: unknown }
+    return [code, sqlState, errcode]
   })
   if (!(error instanceof MillraceError) || !codes.some(code => WRITES.has(code))) return error
   return new UnsupportedQueryError({ construct: 'a statement that does more than read', reason: 'its result must not come from a cache: use cache: false, or execute()', cause: error })

@@ -1,9 +1,11 @@
 import { buildVector } from '../batch/build.js'
-import type { Field } from '../batch/column-type.js'
+import type { ColumnType, Field } from '../batch/column-type.js'
 import type { Id, IdArray } from '../batch/ids.js'
 import { vectorOf } from '../batch/infer.js'
 import { hasNulls, type Vector } from '../batch/vector.js'
+import { parseColumnName } from '../json/column-name.js'
 import { followPath } from '../json/extract.js'
+import type { FetchRequest } from './fetcher.js'
 
 type Texts = readonly (string | null)[]
 
@@ -56,4 +58,10 @@ export function askedRows(ids: IdArray, vector: Vector): Uint32Array | undefined
   let count = 0
   for (let row = 0; row < vector.length; row++) if (isAsked[offset(vector.values[row]!)] === 1) rows[count++] = row
   return count === vector.length ? undefined : rows.subarray(0, count)
+}
+
+/** What the source's maker declared, and over that what the request declares; the names of plain columns may be escaped there. */
+export function declaredColumns(columnTypes: ReadonlyMap<string, ColumnType>, request: Pick<FetchRequest, 'columnTypes'>): ReadonlyMap<string, ColumnType> {
+  const plain = Object.entries(request.columnTypes ?? {}).map(([name, type]) => ({ ...parseColumnName(name), type })).filter(({ path }) => path === undefined)
+  return plain.length === 0 ? columnTypes : new Map([...columnTypes, ...plain.map(({ column, type }) => [column, type] as const)])
 }

@@ -1,4 +1,4 @@
-import { messageOf, MillraceError, type MillraceErrorOptions } from '../errors.js'
+import { FetcherContractError, messageOf, MillraceError, type MillraceErrorOptions } from '../errors.js'
 
 /** SQLSTATE classes and codes after which the same statement may well succeed. */
 const TRANSIENT_STATES = /^(08|53|57P0[1-3]|40001|40P01|55P03|58)/
@@ -69,4 +69,11 @@ export class UnreadableValue extends Error {
   constructor(column: string, reason: string, wayOut?: string) {
     super(`column ${column}: ${reason}${wayOut ? ` (${wayOut})` : ''}`)
   }
+}
+
+/** What went wrong, as an error of this library. */
+export function typedError(context: { readonly identity: string | undefined }, action: string, error: unknown, batch = 0): unknown {
+  if (error instanceof UnreadableValue) return new FetcherContractError({ batch, reason: error.message, cause: error })
+  if (error instanceof MillraceError) return error
+  return error instanceof Error && error.name === 'AbortError' ? error : new SourceError({ source: context.identity, action, cause: error })
 }
