@@ -1,5 +1,5 @@
 import type { RowBatch } from '../lib/batch/row-batch.js'
-import type { Field } from '../lib/batch/column-type.js'
+import type { ColumnType, Field } from '../lib/batch/column-type.js'
 import { MillraceError, UnsupportedQueryError } from '../lib/errors.js'
 import { reporterFor } from '../lib/progress/reporter.js'
 import { lookUp, type CacheState } from '../lib/query/cached-query.js'
@@ -88,7 +88,7 @@ export function queryRows(context: QueryContext, sql: string, options: QueryOpti
       const committer = state.manifest && new QueryCommitter(store, run, { rowsBefore: 0, source: source.identity,
         ...(options.refresh === 'full' ? {} : { ifRevision: state.manifest.query?.revision ?? null }),
         record: () => ({ ...recordBase(context, identity, snapshot), columns, rows: progress.rows, watermark: null, hits: 0 }) })
-      yield * fetchedRows(querySource({ snapshot, sql, params: options.params }), { context, run, progress, committer, signal })
+      yield * fetchedRows(querySource({ snapshot, sql, params: options.params, types: typesOf(described) }), { context, run, progress, committer, signal })
     } catch (error) {
       throw readOnlyError(error)
     } finally {
@@ -97,6 +97,11 @@ export function queryRows(context: QueryContext, sql: string, options: QueryOpti
   }
 
   return new ResultStream(body, { report: run.report, columns: () => columns, signal: options.signal })
+}
+
+/** Types by column, as they were described. */
+export function typesOf(columns: readonly Field[]): ReadonlyMap<string, ColumnType> {
+  return new Map(columns.map(({ name, type }) => [name, type]))
 }
 
 /** A view of the context's source. */
