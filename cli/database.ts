@@ -70,8 +70,8 @@ export async function fetcherOf(options: DatabaseOptions, session: Session): Pro
   const { env } = session
   const isNamed = (options.pg ?? options.mysql ?? options.sqlite ?? env.databaseUrl) !== undefined || env.hasDatabaseDefaults
   if (!isNamed) return { fetcher: noDatabase, close: () => Promise.resolve() }
-  const { source, close } = await databaseOf(options, session)
-  return { fetcher: source.fetch, close }
+  const database = await databaseOf(options, session)
+  return { fetcher: database.source.fetch, close: () => database.close() }
 }
 
 const noDatabase: Fetcher = ids => {
