@@ -27,7 +27,7 @@ export type { Fetcher, FetchRequest, FetchResult, Source, SourceQueryOptions } f
 export { postgresSource } from './lib/source/postgres.js'
 export type { DescribedColumn, JudgedQuery, SnapshotOptions, SnapshotQuery, SourceSnapshot, SqlDialect } from './lib/source/snapshot.js'
 export type { PostgresSourceOptions } from './lib/source/postgres.js'
-export { SourceError } from './lib/source/postgres-errors.js'
+export { SourceError } from './lib/source/source-error.js'
 export { rowsSource } from './lib/source/rows.js'
 export type { BlobInfo, BlobReader, BlobStore, BlobWriter } from './lib/store/blob-store.js'
 export type { CacheOptions } from './lib/store/cache.js'

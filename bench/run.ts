@@ -2,7 +2,7 @@
  * `npm run bench`: every cell of the matrix in a fresh process, the engines of one cell one after the other, the whole several times;
  * JSON lines in bench/results/, and from them the tables of bench/README.md and the charts.
  *
- * `npm run bench -- --quick` (100,000 rows, once) · `--only million,lookup,merge,write,postgres,ten-million,gaps` · `--engines millrace,duckdb`
+ * `npm run bench -- --quick` (100,000 rows, once) · `--only million,lookup,merge,write,postgres,incremental,ten-million,gaps` · `--engines millrace,duckdb`
  * `--scenarios warm,sparse` · `--deliveries columns` · `--rows N` · `--runs N` · `--report` (only write the tables again)
  */
 import { spawn, spawnSync } from 'node:child_process'
@@ -25,7 +25,7 @@ const { values: options } = parseArgs({ options: {
 const rows = options.rows ?? (options.quick ? '100000' : '1000000')
 const runs = Number(options.runs ?? (options.quick ? 1 : 3))
 const engines = options.engines.split(',')
-const groups = (options.only ?? (options.quick ? 'million,merge,write' : 'million,gaps,merge,write,postgres,lookup,ten-million')).split(',')
+const groups = (options.only ?? (options.quick ? 'million,merge,write' : 'million,gaps,merge,write,postgres,incremental,lookup,ten-million')).split(',')
 
 /** One fresh process: the script, what it is told, and V8 options. */
 interface Cell { script: string, args: string[], node?: string[] }
@@ -95,6 +95,7 @@ const jobs: Record<string, () => Promise<void>> = {
   write: () => record('write', engines.filter(engine => engine !== 'polars').map(engine => ({ script: 'write', args: ['--engine', engine, '--rows', rows] }))),
   postgres: () => record('postgres-rows', [{ script: 'postgres-rows', args: ['--runs', String(runs), '--rows', rows] },
     { script: 'postgres-rows', args: ['--runs', '1', '--rows', rows, '--heap', '256'] }], 1),
+  incremental: () => record('incremental', [{ script: 'incremental', args: options.quick ? ['--rows', rows, '--increments', '100'] : ['--rows', rows] }], 1),
   lookup: async () => {
     const cells = await Promise.all(two.map(async engine => ({ script: 'lookup', args: ['--engine', engine, '--cache', await filled(engine, '10000000'), '--rows', '10000000'] })))
     await record('lookup', cells)

@@ -9,7 +9,7 @@ import { messageOf } from '../lib/errors.js'
 
 /** Everything on the command line that may hold a password. */
 function urlsIn(args: readonly string[]): string[] {
-  return args.flatMap((arg, i) => arg.startsWith('--pg=') ? [arg.slice('--pg='.length)] : args[i - 1] === '--pg' ? [arg] : [])
+  return ['--pg', '--mysql'].flatMap(name => args.flatMap((arg, i) => arg.startsWith(`${name}=`) ? [arg.slice(name.length + 1)] : args[i - 1] === name ? [arg] : []))
 }
 
 /** A program: its name before every message, and its commands. */

@@ -5,7 +5,9 @@ import { clearQueries, queryStats, type QueryStats } from '../lib/query/inspect-
 import { queryContext, type QueryContext } from '../lib/query/query-context.js'
 import type { Source } from '../lib/source/fetcher.js'
 import type { PgPool } from '../lib/source/postgres-session.js'
+import { mysqlPool, mysqlSource } from '../lib/source/mysql.js'
 import { postgresPool, postgresSource } from '../lib/source/postgres.js'
+import { sqliteSource } from '../lib/source/sqlite.js'
 import { cacheOf } from '../lib/store/cache-reference.js'
 import { CacheStore } from '../lib/store/cache.js'
 import { queryRows } from './query-cached.js'
@@ -25,7 +27,10 @@ export interface PoolSettings {
 
 /** Which database, and where its queries are cached. */
 export interface DatabaseOptions {
-  /** `postgres://user@host:port/database`, or the parts below; what neither says, the usual `PG*` variables do. */
+  /**
+   * `postgres://user@host:port/database`, or the parts below; what neither says, the usual `PG*` variables do. Or
+   * `mysql://user@host:port/database`, or `sqlite:` and a file: `sqlite:shop.db`, `sqlite:///srv/shop.db`.
+   */
   connectionString?: string | undefined
   host?: string | undefined
   port?: number | undefined
@@ -122,6 +127,27 @@ function isPool(pool: PoolSettings | PgPool | undefined): pool is PgPool {
   return typeof (pool as Partial<PgPool> | undefined)?.connect === 'function'
 }
 
+/** A source of our own, by the scheme of the connection string, and what ends it. */
+async function connect(pool: PoolSettings | undefined, connection: Pick<DatabaseOptions, 'connectionString' | 'host' | 'port' | 'database' | 'user' | 'password'>): Promise<{ source: Source, end: () => Promise<void> }> {
+  const { connectionString = '' } = connection
+  const { max = 4, connectTimeoutMs } = pool ?? {}
+  if (/^(mysql|mariadb):/i.test(connectionString)) {
+    const own = await mysqlPool({ uri: connectionString.replace(/^mariadb:/i, 'mysql:'), max, connectTimeoutMs })
+    return { source: mysqlSource({ pool: own, ...(connectTimeoutMs === undefined ? {} : { acquireTimeoutMs: connectTimeoutMs }) }), end: () => own.end() }
+  }
+  if (/^sqlite:/i.test(connectionString)) {
+    return { source: sqliteSource({ path: sqlitePathOf(connectionString), maxConnections: max }), end: () => Promise.resolve() }
+  }
+  const own = postgresPool({ max, ...pool, ...connection })
+  return { source: postgresSource({ pool: own }), end: () => own.end() }
+}
+
+/** The file of a `sqlite:` URL. */
+function sqlitePathOf(url: string): string {
+  const rest = url.slice('sqlite:'.length)
+  return decodeURI(rest.startsWith('//') ? rest.replace(/^\/\/[^/]*/, '') : rest)
+}
+
 /**
  * Open a database for cached queries. Connects when something has to be asked: what is cached whole is served without.
  *
@@ -132,12 +158,11 @@ export async function openDatabase({ source, pool, cacheDir = '.cache', cache, n
   if (given.length > 1) throw new InvalidArgumentError({ argument: 'options', expected: 'one way to the database', found: given.join(' and ') })
   if (typeof (namespace as unknown) !== 'string') throw new InvalidArgumentError({ argument: 'namespace', expected: 'text', found: typeof namespace })
   if (source && typeof (source as Partial<Source>).query !== 'function') throw new InvalidArgumentError({ argument: 'source', expected: 'a source, such as postgresSource({ pool })', found: typeof source })
-  const own = source || isPool(pool) ? undefined : postgresPool({ max: 4, ...pool, ...connection })
-  const from = source ?? postgresSource({ pool: own ?? pool as PgPool })
+  const { source: from, end } = source || isPool(pool) ? { source: source ?? postgresSource({ pool: pool as PgPool }), end: () => Promise.resolve() } : await connect(pool, connection)
   const store = cache ? cacheOf({ cache }) : new CacheStore({ dir: cacheDir })
   return new Database(queryContext({ source: from, cache: store, namespace, storesText: storeQueryText }), async () => {
     if (!cache) await store.close()
     if (!source) await from.close()
-    await own?.end()
+    await end()
   })
 }

@@ -1,5 +1,5 @@
 import type { RowBatch } from '../lib/batch/row-batch.js'
-import type { Field } from '../lib/batch/column-type.js'
+import type { ColumnType, Field } from '../lib/batch/column-type.js'
 import { MillraceError, UnsupportedQueryError } from '../lib/errors.js'
 import { reporterFor } from '../lib/progress/reporter.js'
 import { lookUp, type CacheState } from '../lib/query/cached-query.js'
@@ -17,14 +17,14 @@ import { countedRows, fetchedRows } from './fetched-rows.js'
 import { checkQuery, FETCH_TIMEOUT_MS, type QueryOptions } from './query-options.js'
 import { ResultStream } from './result-stream.js'
 
-/** SQLSTATE of a statement that writes in a read-only transaction, and MariaDB's and MySQL's number for it. */
-const WRITES: ReadonlySet<unknown> = new Set(['25006', 'ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION', 'ERR_MILLRACE_READ_ONLY'])
+/** What databases say of a statement that writes where that is not allowed: PostgreSQL and MySQL (SQLSTATE), better-sqlite3, node:sqlite. */
+const WRITES: ReadonlySet<unknown> = new Set(['25006', 'SQLITE_READONLY', 8])
 
 /** The error of a statement whose result must not be cached because it does more than read. */
 export function readOnlyError(error: unknown): unknown {
   const codes = [error, (error as { cause?: unknown } | null)?.cause].flatMap(each => {
-    const { code, sqlState } = Object(each) as { code?: unknown, sqlState?: unknown }
-    return [code, sqlState]
+    const { code, sqlState, errcode } = Object(each) as { code?: unknown, sqlState?: unknown, errcode?: unknown }
+    return [code, sqlState, errcode]
   })
   if (!(error instanceof MillraceError) || !codes.some(code => WRITES.has(code))) return error
   return new UnsupportedQueryError({ construct: 'a statement that does more than read', reason: 'its result must not come from a cache: use cache: false, or execute()', cause: error })
@@ -88,7 +88,7 @@ export function queryRows(context: QueryContext, sql: string, options: QueryOpti
       const committer = state.manifest && new QueryCommitter(store, run, { rowsBefore: 0, source: source.identity,
         ...(options.refresh === 'full' ? {} : { ifRevision: state.manifest.query?.revision ?? null }),
         record: () => ({ ...recordBase(context, identity, snapshot), columns, rows: progress.rows, watermark: null, hits: 0 }) })
-      yield * fetchedRows(querySource({ snapshot, sql, params: options.params }), { context, run, progress, committer, signal })
+      yield * fetchedRows(querySource({ snapshot, sql, params: options.params, types: typesOf(described) }), { context, run, progress, committer, signal })
     } catch (error) {
       throw readOnlyError(error)
     } finally {
@@ -97,6 +97,11 @@ export function queryRows(context: QueryContext, sql: string, options: QueryOpti
   }
 
   return new ResultStream(body, { report: run.report, columns: () => columns, signal: options.signal })
+}
+
+/** Types by column, as they were described. */
+export function typesOf(columns: readonly Field[]): ReadonlyMap<string, ColumnType> {
+  return new Map(columns.map(({ name, type }) => [name, type]))
 }
 
 /** A view of the context's source. */

@@ -1,4 +1,4 @@
-import { addAbortSignal, pipeline, Readable, type Transform } from 'node:stream'
+import { addAbortSignal, pipeline, type Transform } from 'node:stream'
 import type { RowBatch } from '../lib/batch/row-batch.js'
 import type { Row } from '../lib/batch/row-factory.js'
 import { Flights } from '../lib/fetch/flights.js'
@@ -11,24 +11,20 @@ import { idPartitioner } from '../streams/id-partitioner.js'
 import { jsonFlattener } from '../streams/json-flattener.js'
 import { parquetSink } from '../streams/parquet-sink.js'
 import { progressMeter } from '../streams/progress-meter.js'
+import { PumpedStream } from './pumped-stream.js'
 import { checkRequest, closed, noInput, planRequest, type CheckedRequest, type DataRequest, type RowOf } from './request.js'
 
 /**
  * A request's rows as a stream of batches, sorted by id. Nothing happens before it is read; a reader that stops reading
  * stops the fetching, and one that leaves (`break`, `destroy`) releases everything.
  */
-export class DataStream<R extends object = Row> extends Readable {
+export class DataStream<R extends object = Row> extends PumpedStream<R> {
   readonly #checked: CheckedRequest
-  readonly #abort = new AbortController()
-  #pump: Promise<void> | undefined
-  #resume: (() => void) | undefined
   #report: RunReport | undefined
 
   constructor(checked: CheckedRequest) {
-    // the stages keep the next batch ready; another one here would count as delivered
-    super({ objectMode: true, highWaterMark: 0 })
+    super(checked.request.signal)
     this.#checked = checked
-    if (checked.request.signal) addAbortSignal(checked.request.signal, this)
   }
 
   /** What the run did so far; undefined before it was planned. */
@@ -36,61 +32,31 @@ export class DataStream<R extends object = Row> extends Readable {
     return this.#report
   }
 
-  override _read(): void {
-    this.#pump ??= this.#run()
-    this.#resume?.()
-  }
-
-  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
-    this.#abort.abort(error ?? new Error('the stream was closed early'))
-    this.#resume?.()
-    if (this.#pump) void this.#pump.then(() => callback(error))
-    else callback(error)
-  }
-
-  override [Symbol.asyncIterator](): NodeJS.AsyncIterator<RowBatch<R>> {
-    return super[Symbol.asyncIterator]() as NodeJS.AsyncIterator<RowBatch<R>>
-  }
-
-  /** Never rejects: whatever happens ends the stream or destroys it. */
-  async #run(): Promise<void> {
+  protected override async * batches(signal: AbortSignal): AsyncGenerator<RowBatch> {
     let stages: readonly Transform[] = []
     // from before the plan: what others finish fetching meanwhile is not in it
     const flights = flightsOf(this.#checked)
     try {
-      const planning = planRequest(this.#checked, this.#abort.signal)
+      const planning = planRequest(this.#checked, signal)
       planning.catch(() => undefined)
-      const { plan, storing } = await Promise.race([planning, this.#aborted()])
+      const { plan, storing } = await Promise.race([planning, aborted(signal)])
       this.#report = plan.run.report
       stages = stagesOf(this.#checked, { plan, storing }, flights)
       // the last stage hands on the first error of any
       const last = pipeline([noInput(), ...stages], () => undefined) as Transform
-      addAbortSignal(this.#abort.signal, last)
-      for await (const batch of last) {
-        if (this.#isOver()) break
-        const resumed = new Promise<void>(resolve => { this.#resume = resolve })
-        if (!this.push(batch) && !this.#isOver()) await resumed
-      }
-      if (!this.#isOver()) this.push(null)
-    } catch (error) {
-      if (!this.#isOver()) this.destroy(error as Error)
+      addAbortSignal(signal, last)
+      for await (const batch of last) yield batch as RowBatch
     } finally {
       await Promise.all(stages.map(closed))
       flights.end()
     }
   }
+}
 
-  /** A call, so that the compiler does not take one answer for the next. */
-  #isOver(): boolean {
-    return this.destroyed
-  }
-
-  #aborted(): Promise<never> {
-    const { signal } = this.#abort
-    return new Promise((_, reject) => {
-      signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
-    })
-  }
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
+  })
 }
 
 function flightsOf({ request, columns, idColumn, store, types }: CheckedRequest): Flights {

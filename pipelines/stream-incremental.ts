@@ -18,7 +18,7 @@ import type { SourceSnapshot } from '../lib/source/snapshot.js'
 import { cacheSource } from '../streams/cache-source.js'
 import { mendedSource, querySource } from '../streams/query-source.js'
 import { countedRows, fetchedRows } from './fetched-rows.js'
-import { openSnapshot, recordBase } from './query-cached.js'
+import { openSnapshot, recordBase, typesOf } from './query-cached.js'
 import { checkIncremental, type IncrementalOptions } from './query-options.js'
 import { ResultStream } from './result-stream.js'
 
@@ -111,7 +111,7 @@ export function incrementalRows(context: QueryContext, sql: string, options: Inc
       } } : {})
     })
     const { text, params } = statements.rows(bound, { withHashes })
-    const fresh = querySource({ snapshot, sql: text, params })
+    const fresh = querySource({ snapshot, sql: text, params, types: typesOf(columns) })
     yield * fetchedRows(base && mended.length > 0 ? mendedSource(base, mended, fresh, { snapshot, statements, run }) : fresh, { context, run, progress, committer, signal })
     if (nullOrder === 'refetch') yield * nullRows(snapshot, statements)
   }
@@ -135,7 +135,7 @@ export function incrementalRows(context: QueryContext, sql: string, options: Inc
 
   async function * nullRows(snapshot: SourceSnapshot, statements: Statements): AsyncGenerator<RowBatch> {
     const { text, params } = statements.nullRows()
-    for await (const batch of snapshot.query(text, { params })) {
+    for await (const batch of snapshot.query(text, { params, types: typesOf(columns) })) {
       if (batch.length === 0) continue
       run.report.fetched += batch.length
       run.report.misses += batch.length

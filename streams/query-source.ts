@@ -13,8 +13,8 @@ export interface QuerySourceOptions extends SnapshotQuery {
 }
 
 /** Readable of RowBatch: a statement's rows, in its order. Asks for the next batch when the one before was taken. */
-export function querySource({ snapshot, sql, params, batchRows }: QuerySourceOptions): Readable {
-  return Readable.from(snapshot.query(sql, { params, batchRows }), { objectMode: true, highWaterMark: 1 })
+export function querySource({ snapshot, sql, params, batchRows, types }: QuerySourceOptions): Readable {
+  return Readable.from(snapshot.query(sql, { params, batchRows, types }), { objectMode: true, highWaterMark: 1 })
 }
 
 /**

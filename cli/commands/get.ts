@@ -5,7 +5,7 @@ import type { RunReport } from '../../lib/report.js'
 import type { DataRequest } from '../../pipelines/request.js'
 import { streamData } from '../../pipelines/stream-data.js'
 import { withCache } from '../cache.js'
-import { databaseOf } from '../database.js'
+import { fetcherOf, withConnection, type ConnectionOptions } from '../database.js'
 import { errorFacts, EXIT, exitCodeOf, ReaderLeft, reportFacts, Told } from '../failure.js'
 import { count, duration, examples } from '../options.js'
 import { formatOf, FORMATS, type FormatName } from '../output/formats.js'
@@ -15,8 +15,7 @@ import { counted, formatCount, formatMs } from '../output/text.js'
 import { selectionOf, withSelection, type SelectionOptions } from '../selection.js'
 import { note, print, type Session } from '../session.js'
 
-interface GetOptions extends SelectionOptions {
-  pg?: string
+interface GetOptions extends SelectionOptions, ConnectionOptions {
   onMissing?: 'error' | 'skip' | 'null'
   concurrency?: number
   retries?: number
@@ -29,9 +28,8 @@ interface GetOptions extends SelectionOptions {
 
 /** `millrace get`: rows by id, from the cache where it has them. */
 export function addGet(program: Command, session: Session): void {
-  const command = withSelection(program.command('get').summary('rows by id, from the cache where it has them')
-    .description('Print or save rows by id. What is cached comes from Parquet files; only the rest is fetched, and remembered.\nRows are sorted by id, each id once; the id column comes first.'))
-    .option('--pg <url>', 'the PostgreSQL database (default: $PGURL, $DATABASE_URL, else the PG* variables);\nkeep passwords out of the command line: use PGURL or PGPASSWORD')
+  const command = withConnection(withSelection(program.command('get').summary('rows by id, from the cache where it has them')
+    .description('Print or save rows by id. What is cached comes from Parquet files; only the rest is fetched, and remembered.\nRows are sorted by id, each id once; the id column comes first.')))
     .addOption(new Option('--on-missing <what>', 'ids the source does not have: error (exit code 3), skip, or null rows').choices(['error', 'skip', 'null']).default('error'))
     .option('--concurrency <fetches>', 'fetches in flight (default: 2)', count(1))
     .option('--retries <times>', 'further attempts after a failed fetch (default: 2)', count(0))
@@ -59,7 +57,7 @@ Next: run it twice, the second run fetches nothing; \`millrace cache ls\` shows 
 async function get(options: GetOptions, session: Session): Promise<void> {
   const selection = selectionOf(options, session)
   const format = chooseFormat(options, session)
-  const database = databaseOf({ pg: options.pg, concurrency: options.concurrency, columnTypes: selection.columnTypes }, session)
+  const database = await fetcherOf({ pg: options.pg, mysql: options.mysql, sqlite: options.sqlite, concurrency: options.concurrency, columnTypes: selection.columnTypes }, session)
   try {
     await withCache(options, session, async cache => {
       const stream = streamData({ ...selection, cache, fetcher: database.fetcher, onMissing: options.onMissing, concurrency: options.concurrency,

@@ -4,11 +4,11 @@ import { Option, type Command } from 'commander'
 import type { RowBatch } from '../../lib/batch/row-batch.js'
 import { InvalidArgumentError, messageOf } from '../../lib/errors.js'
 import type { RunReport } from '../../lib/report.js'
-import { postgresPool, postgresSource } from '../../lib/source/postgres.js'
 import { openDatabase, type Database } from '../../pipelines/open-database.js'
 import type { IncrementalOptions } from '../../pipelines/query-options.js'
 import type { ResultStream } from '../../pipelines/result-stream.js'
 import { withCache } from '../cache.js'
+import { databaseOf, withConnection, type ConnectionOptions } from '../database.js'
 import { errorFacts, ReaderLeft, reportFacts, Told } from '../failure.js'
 import { cacheDirOption, duration, examples, jsonOption, repeatable, type CacheOptions } from '../options.js'
 import { FORMATS, type FormatName } from '../output/formats.js'
@@ -16,11 +16,9 @@ import { jsonLine } from '../output/json.js'
 import { streamTarget } from '../output/target.js'
 import { counted, formatCount, formatMs } from '../output/text.js'
 import { note, print, type Session } from '../session.js'
-import { settleWithin } from '../settle.js'
 import { chooseFormat, deliver, openFile } from './get.js'
 
-interface QueryCommandOptions extends CacheOptions {
-  pg?: string
+interface QueryCommandOptions extends CacheOptions, ConnectionOptions {
   query?: string
   queryFile?: string
   param?: string[]
@@ -41,18 +39,15 @@ interface QueryCommandOptions extends CacheOptions {
   quiet?: boolean
 }
 
-/** A pool that has to wait for a dead server must not keep the process. */
-const CLOSE_MS = 2000
-
 /** `millrace query`: a query's rows, from the cache where it has them; with `--incremental` only what is new is read. */
 export function addQuery(program: Command, session: Session): void {
-  const command = program.command('query').summary("a query's rows, cached whole or by watermark")
+  const command = withConnection(program.command('query').summary("a query's rows, cached whole or by watermark")
     .description('Print or save the rows of a SELECT. The whole result is cached by its text and parameters; with --incremental the cached\nrows are extended by what lies beyond the highest value of the order column.\n' +
-      'What --incremental cannot see: rows that change, vanish or come in below that value (see --overlap, --reconcile, --refresh).')
+      'What --incremental cannot see: rows that change, vanish or come in below that value (see --overlap, --reconcile, --refresh).'))
     .argument('[sql]', 'the statement')
     .option('--query <sql>', 'the statement, as an option')
     .option('--query-file <file>', 'the statement from a file; - is stdin')
-    .addOption(repeatable('--param <text>', 'a parameter, as text: $1, $2 … in order'))
+    .addOption(repeatable('--param <text>', 'a parameter, as text: for $1, $2 … (PostgreSQL) or each ? in order'))
     .option('--params <json>', 'all parameters, as a JSON list')
     .option('--incremental', 'read only what is new; needs --order-column')
     .option('--order-column <name>', 'the column of the result that only grows')
@@ -63,7 +58,6 @@ export function addQuery(program: Command, session: Session): void {
     .option('--refresh', 'read everything anew')
     .option('--no-cache', 'ask the database and leave the cache alone')
     .option('--watch <time>', 'run again and again, such as every 10s, and print what is new; until stopped', duration)
-    .option('--pg <url>', 'the PostgreSQL database (default: $PGURL, $DATABASE_URL, else the PG* variables);\nkeep passwords out of the command line: use PGURL or PGPASSWORD')
     .addOption(cacheDirOption())
     .option('--fetch-timeout <time>', 'longest silence tolerated from the database (default: 60s)', duration)
     .addOption(new Option('--format <name>', "output format (default: by the file's ending; else table on a terminal, ndjson elsewhere)").choices(Object.keys(FORMATS)))
@@ -109,10 +103,10 @@ async function query(argument: string | undefined, options: QueryCommandOptions,
   if (options.incremental && options.orderColumn === undefined) throw new InvalidArgumentError({ argument: '--order-column', expected: 'the order column of --incremental', found: 'none' })
   if (!options.incremental && (options.orderColumn ?? options.keyColumn ?? options.overlap) !== undefined) throw new InvalidArgumentError({ argument: '--incremental', expected: '--incremental with --order-column, --key-column and --overlap' })
   const format = chooseFormat(options, session)
-  const pool = postgresPool({ connectionString: options.pg ?? session.env.databaseUrl, max: 2 })
+  const database = await databaseOf(options, session)
   try {
     await withCache(options, session, async cache => {
-      const db = await openDatabase({ source: postgresSource({ pool }), cache })
+      const db = await openDatabase({ source: database.source, cache })
       const { overlap } = options
       const request = { params, cache: options.cache, signal: session.signal, fetchTimeoutMs: options.fetchTimeout, ...(options.refresh ? { refresh: 'full' as const } : {}),
         orderColumn: options.orderColumn!, keyColumn: options.keyColumn, overlap, nullOrder: options.nullOrder, reconcile: options.reconcile }
@@ -128,7 +122,7 @@ async function query(argument: string | undefined, options: QueryCommandOptions,
       }
     })
   } finally {
-    await settleWithin(CLOSE_MS, pool.end())
+    await database.close()
   }
 }
 

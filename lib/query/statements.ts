@@ -1,3 +1,4 @@
+import { InvalidArgumentError } from '../errors.js'
 import type { DescribedColumn, SqlDialect } from '../source/snapshot.js'
 import { ROW_HASH } from '../store/query-record.js'
 import type { OrderPlan } from './order-plan.js'
@@ -101,15 +102,18 @@ export class Statements {
   }
 
   #value(text: string, column: DescribedColumn): Piece {
-    const [before, after] = this.#dialect.fromText(PLACE, column).split(PLACE)
-    return [before!, { bind: text }, after!]
+    return filled(this.#dialect.fromText(PLACE, column), [this.#bound(text, column)])
+  }
+
+  #bound(text: string, column: DescribedColumn): Bound {
+    return { bind: this.#dialect.parameter ? this.#dialect.parameter(text, column) : text }
   }
 
   #less(watermark: string, overlap: string): Piece {
     const { order } = this.#plan
-    const value = this.#dialect.fromText(PLACE, order)
-    const [before, between, after] = this.#dialect.toText(this.#dialect.less!(value, PLACE, order)!, order).split(PLACE)
-    return [before!, { bind: watermark }, between!, { bind: overlap }, after!]
+    const less = this.#dialect.less?.(this.#dialect.fromText(PLACE, order), PLACE, order)
+    if (less === undefined) throw new InvalidArgumentError({ argument: 'overlap', expected: 'an order column of numbers, dates or timestamps', found: `${order.name} of type ${order.sqlType}` })
+    return filled(this.#dialect.toText(less, order), [this.#bound(watermark, order), { bind: this.#dialect.overlap ? this.#dialect.overlap(overlap, order) : overlap }])
   }
 
   #render(pieces: readonly Piece[]): Statement {
@@ -134,6 +138,11 @@ export class Statements {
 
 /** Cannot stand in a type's name or in SQL. */
 const PLACE = '\0'
+
+/** SQL with its places filled, in turn and from the start again: an expression may hold another several times. */
+function filled(sql: string, bounds: readonly Bound[]): Piece[] {
+  return sql.split(PLACE).flatMap((text, i) => i === 0 ? [text] : [bounds[(i - 1) % bounds.length]!, text])
+}
 
 function isBound(piece: Exclude<Piece, string | symbol>): piece is Bound {
   return !Array.isArray(piece)

@@ -3,6 +3,7 @@ import { idArray, type Id, type IdArray } from '../batch/ids.js'
 import type { ColumnType } from '../batch/column-type.js'
 import { ColumnNotFoundError } from '../errors.js'
 import type { TableName } from '../store/table-name.js'
+import { ascending, isDense } from './answer.js'
 import type { FetchRequest } from './fetcher.js'
 import { columnsOf, idTypeOf, type PgTable } from './postgres-catalogue.js'
 import { escapedJson, pathColumn, pathSql, quoteIdentifier, serverFollows, type PathColumn } from './postgres-sql.js'
@@ -27,16 +28,6 @@ export interface FetchPlan {
   ids: IdArray
   /** Rows that were not asked for may come as well. */
   isRange: boolean
-}
-
-function ascending(ids: readonly Id[]): readonly Id[] {
-  for (let i = 1; i < ids.length; i++) if (ids[i]! <= ids[i - 1]!) return [...new Set(ids)].sort((a, b) => a < b ? -1 : 1)
-  return ids
-}
-
-/** At least half of the ids in the range are asked for: reading the range is cheaper than an array of ids. */
-function isDense(ids: readonly Id[]): boolean {
-  return ids.length > 1 && BigInt(ids[ids.length - 1]!) - BigInt(ids[0]!) < 2n * BigInt(ids.length)
 }
 
 function splitPaths(table: PgTable, request: FetchRequest, types: PgTypes): { whole: string[], projected: PathColumn[] } {

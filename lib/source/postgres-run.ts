@@ -2,17 +2,16 @@ import type { ColumnType } from '../batch/column-type.js'
 import type { Id } from '../batch/ids.js'
 import type { RowBatch } from '../batch/row-batch.js'
 import { FetcherContractError, InvalidArgumentError, MillraceError } from '../errors.js'
-import { parseColumnName } from '../json/column-name.js'
 import { formatTableName, parseTableName } from '../store/table-name.js'
+import { declaredColumns } from './answer.js'
 import type { FetchRequest, SourceQueryOptions } from './fetcher.js'
 import { learnTypes, lookUpTable, type PgTable } from './postgres-catalogue.js'
 import { decodeFetch, decodeQuery, matchesPlan, type PgField, type RawBatch } from './postgres-decode.js'
-import { SourceError, sqlStateOf } from './postgres-errors.js'
+import { SourceError, sqlStateOf, UnreadableValue } from './source-error.js'
 import { planFetch } from './postgres-plan.js'
 import { borrow, guarded, type Lease, type Limits, type PgClient, type PgPool } from './postgres-session.js'
 import { sqlParameter } from './postgres-sql.js'
 import { declaredAs, readAs, type PgTypes } from './postgres-types.js'
-import { UnreadableValue } from './postgres-values.js'
 
 /** A statement to stream. */
 export interface StreamRequest {
@@ -71,14 +70,6 @@ export async function prepared<T>(context: PgContext, limits: Limits, learn: (le
   }
 }
 
-/** What the source's maker declared, and over that what the request declares; the names of plain columns may be escaped there. */
-function declaredTypes({ columnTypes }: PgContext, request: Pick<FetchRequest, 'columnTypes'>): ReadonlyMap<string, ColumnType> {
-  const asked = Object.entries(request.columnTypes ?? {})
-  if (asked.length === 0) return columnTypes
-  const plain = asked.map(([name, type]) => ({ ...parseColumnName(name), type })).filter(({ path }) => path === undefined)
-  return new Map([...columnTypes, ...plain.map(({ column, type }) => [column, type] as const)])
-}
-
 /** The source's `fetch`. */
 export function postgresFetch(context: PgContext): (ids: readonly Id[], table: string, request: FetchRequest) => AsyncIterable<RowBatch> {
   return async function * fetchRows(ids, table, request) {
@@ -92,7 +83,7 @@ export function postgresFetch(context: PgContext): (ids: readonly Id[], table: s
         const { lease, learned } = await prepared(context, limits, async ({ client }) => {
           const info = known?.table ?? await lookUpTable(client, name, context.types, known?.version ?? 0)
           context.tables.set(key, { version: info.version, table: info })
-          return { info, plan: planFetch(info, name, ids, request, context.types, declaredTypes(context, request)) }
+          return { info, plan: planFetch(info, name, ids, request, context.types, declaredColumns(context.columnTypes, request)) }
         })
         const { plan } = learned
         if (plan.ids.length === 0) return lease.release()
@@ -116,7 +107,7 @@ export function postgresFetch(context: PgContext): (ids: readonly Id[], table: s
 }
 
 /** @throws {InvalidArgumentError} two columns of one name, or `__proto__` */
-export function checkFields(fields: readonly PgField[]): void {
+export function checkFields(fields: readonly { name: string }[]): void {
   const seen = new Set<string>()
   for (const { name } of fields) {
     if (seen.has(name) || name === '__proto__') {

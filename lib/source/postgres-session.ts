@@ -1,4 +1,4 @@
-import { abortError } from './postgres-errors.js'
+import { abortError, silenceError } from './source-error.js'
 
 /** What `client.query` answers with, as far as it is used here. */
 export interface PgResult {
@@ -140,11 +140,6 @@ export interface Limits {
   timeoutMs: number
   /** Asks the server, over another connection, to stop what the client waits for. Best effort, never throws. */
   cancel(client: PgClient): void
-}
-
-/** The error of a server that was silent for too long. */
-export function silenceError(timeoutMs: number): Error {
-  return Object.assign(new Error(`no answer from the server for ${timeoutMs} ms`), { code: 'ETIMEDOUT' })
 }
 
 /** Run one statement so that it settles: on abort and timeout the statement is cancelled and the connection cut. */

@@ -5,7 +5,7 @@ import { decodeQuery, type PgField } from './postgres-decode.js'
 import { checkFields, checkSql, parameters, prepared, typed, type PgContext } from './postgres-run.js'
 import { guarded, type Lease, type Limits } from './postgres-session.js'
 import { declaredAs, readAs, type ReadAs } from './postgres-types.js'
-import { UnreadableValue } from './postgres-values.js'
+import { UnreadableValue } from './source-error.js'
 import type { DescribedColumn, SnapshotOptions, SnapshotQuery, SourceSnapshot } from './snapshot.js'
 
 const BEGIN = 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY'

@@ -1,5 +1,5 @@
 import type { PgField, RawBatch } from './postgres-decode.js'
-import { silenceError } from './postgres-session.js'
+import { silenceError } from './source-error.js'
 
 /** A closing statement gets this long to end by itself, then it is cancelled, then the connection is cut. */
 const CLOSE_GRACE_MS = 200

@@ -5,16 +5,10 @@ import { parseDate, parseTime, parseTimestamp } from '../batch/temporal.js'
 import type { FixedArray, Vector } from '../batch/vector.js'
 import { parseArrayText, type ArrayText } from './postgres-array.js'
 import type { ReadAs } from './postgres-types.js'
+import { UnreadableValue } from './source-error.js'
 
 /** One column of some rows as the server printed them. */
 export type Texts = readonly (string | null)[]
-
-/** A value that the column's type cannot hold; the caller adds where it came from. */
-export class UnreadableValue extends Error {
-  constructor(column: string, reason: string, wayOut?: string) {
-    super(`column ${column}: ${reason}${wayOut ? ` (${wayOut})` : ''}`)
-  }
-}
 
 /**
  * A column's texts as a vector of the type that `readAs` chose. Exact: nothing is rounded but `float4`, which is its own

@@ -1,9 +1,9 @@
-import pg from 'pg'
-import QueryStream from 'pg-query-stream'
+import { createRequire } from 'node:module'
+import type pg from 'pg'
 import { checkColumnTypes, type ColumnType } from '../batch/column-type.js'
 import { InvalidArgumentError } from '../errors.js'
 import type { Source } from './fetcher.js'
-import { abortError } from './postgres-errors.js'
+import { abortError } from './source-error.js'
 import type { PgField, RawBatch } from './postgres-decode.js'
 import { postgresDialect } from './postgres-dialect.js'
 import { postgresFetch, postgresQuery, postgresExecute, type PgContext, type StreamRequest } from './postgres-run.js'
@@ -15,7 +15,13 @@ import { batchStreamOf, type QueryStreamClass } from './postgres-stream.js'
 const BATCH_ROWS = 8192
 const CANCEL_TIMEOUT_MS = 5000
 
-const BatchStream = batchStreamOf(QueryStream as unknown as QueryStreamClass)
+const require = createRequire(import.meta.url)
+
+// loaded when a pool is there to be used: the two cost a third of the time that importing millrace takes
+let driver: { pg: typeof pg, BatchStream: ReturnType<typeof batchStreamOf> } | undefined
+function loaded(): NonNullable<typeof driver> {
+  return driver ??= { pg: require('pg') as typeof pg, BatchStream: batchStreamOf(require('pg-query-stream') as QueryStreamClass) }
+}
 
 /** Asks the server what a statement returns, without running it. */
 class Describe {
@@ -58,7 +64,7 @@ function send<S extends { submit(connection: pg.Connection): void }>(client: PgC
 
 async function * openStream(lease: Lease, { text, values, name, batchRows, limits }: StreamRequest): AsyncGenerator<RawBatch> {
   const { signal, timeoutMs } = limits
-  const stream = new BatchStream(text, values, { name, batchRows, timeoutMs, cancel: () => limits.cancel(lease.client), cut: () => lease.cut() })
+  const stream = new (loaded().BatchStream)(text, values, { name, batchRows, timeoutMs, cancel: () => limits.cancel(lease.client), cut: () => lease.cut() })
   const onAbort = (): void => { stream.abort(abortError(signal!)) }
   // released by the stream's end and not by the reader's: an aborted reader may never come back
   const closed = new Promise<void>(resolve => stream.once('close', () => {
@@ -82,7 +88,7 @@ async function * openStream(lease: Lease, { text, values, name, batchRows, limit
 /** Where a pool connects to, without user and password; undefined for a pool that does not say. Connects nowhere. */
 function identityOf({ options }: PgPool): string | undefined {
   if (!options) return undefined
-  const { host, port, database } = new pg.Client(options)
+  const { host, port, database } = new (loaded().pg.Client)(options)
   const name = host.includes(':') ? `[${host}]` : encodeURIComponent(host)
   return `postgres://${name}:${port}/${encodeURIComponent(database ?? '')}`
 }
@@ -90,7 +96,7 @@ function identityOf({ options }: PgPool): string | undefined {
 /** Who connects, and with which options: they decide what an unqualified name means. */
 function settingsOf({ options }: PgPool): string | undefined {
   if (!options) return undefined
-  const { user, connectionParameters } = new pg.Client(options) as pg.Client & { connectionParameters?: { options?: string } }
+  const { user, connectionParameters } = new (loaded().pg.Client)(options) as pg.Client & { connectionParameters?: { options?: string } }
   return JSON.stringify({ user, ...(connectionParameters?.options ? { options: connectionParameters.options } : {}) })
 }
 
@@ -98,7 +104,7 @@ function settingsOf({ options }: PgPool): string | undefined {
 function cancelRequest(options: object, client: PgClient): void {
   const { processID, secretKey } = client as { processID?: number, secretKey?: number }
   if (!processID) return
-  const { connection, host, port, ssl } = new pg.Client(options) as unknown as
+  const { connection, host, port, ssl } = new (loaded().pg.Client)(options) as unknown as
     { connection: { connect(port: number | string, host?: string): void, on(event: string, listener: () => void): void, requestSsl(): void,
       cancel(processID: number, secretKey: number | undefined): void, stream: { destroy(): void } }, host: string, port: number, ssl: unknown }
   const timer = setTimeout(() => connection.stream.destroy(), CANCEL_TIMEOUT_MS)
@@ -136,7 +142,7 @@ export interface PostgresPoolOptions {
 /** A pool for programs that have none of their own. Connects when it is first used. */
 export function postgresPool({ max = 2, connectTimeoutMs = 10_000, ...options }: PostgresPoolOptions = {}): PostgresPool {
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
-  return new pg.Pool({ max, connectionTimeoutMillis: connectTimeoutMs, application_name: 'millrace', ...given })
+  return new (loaded().pg.Pool)({ max, connectionTimeoutMillis: connectTimeoutMs, application_name: 'millrace', ...given })
 }
 
 /** What `postgresSource` takes. */

@@ -1,4 +1,4 @@
-import type { Field } from '../batch/column-type.js'
+import type { ColumnType, Field } from '../batch/column-type.js'
 import type { RowBatch } from '../batch/row-batch.js'
 import type { SortItem } from '../sql/query-shape.js'
 
@@ -13,6 +13,8 @@ export interface SnapshotQuery {
   params?: readonly unknown[] | undefined
   /** Rows per RowBatch (default: the source's). */
   batchRows?: number | undefined
+  /** Types that `describe` found, by column: for databases whose columns have none of their own. */
+  types?: ReadonlyMap<string, ColumnType> | undefined
 }
 
 /**
@@ -58,8 +60,16 @@ export interface SqlDialect {
   /** An expression's value as text that `fromText` reads back exactly. */
   toText(expression: string, column: DescribedColumn): string
   fromText(placeholder: string, column: DescribedColumn): string
+  /** What the driver binds for such a text (default: the text). */
+  parameter?(text: string, column: DescribedColumn): unknown
   /** A value less an overlap: an interval as text for times, a distance for numbers; undefined where the type has neither. */
   less?(value: string, overlap: string, column: DescribedColumn): string | undefined
+  /**
+   * What is bound for an overlap (default: its text).
+   *
+   * @throws {InvalidArgumentError} it is none for this column
+   */
+  overlap?(text: string, column: DescribedColumn): unknown
   /** A checksum of the row `alias`, as a 64-bit integer. */
   rowHash?(alias: string, columns: readonly DescribedColumn[]): string
   /**

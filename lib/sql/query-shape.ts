@@ -20,6 +20,8 @@ export interface QueryShape {
   sort: readonly SortItem[]
   functions: readonly (CalledFunction & { position: number | undefined })[]
   relations: readonly (NamedRelation & { position: number | undefined })[]
+  /** Names that the statement itself defines, by WITH. */
+  ownRelations: readonly string[]
 }
 
 type Node = Record<string, unknown>
@@ -33,9 +35,10 @@ function characterAt(sql: string, byte: number | undefined): number | undefined 
  * Judge a PostgreSQL statement by its parse tree: whether a result of it can be extended by the rows beyond a bound. What the tree
  * cannot tell (volatile functions, views) is listed for the catalogue.
  *
+ * @param original the text that `sql` stands for, byte for byte as long: what is returned is taken from it
  * @throws {UnsupportedQueryError} names the first construct that stands in the way, and where
  */
-export async function queryShape(sql: string): Promise<QueryShape> {
+export async function queryShape(sql: string, original = sql): Promise<QueryShape> {
   const { parse, scan, hasSqlDetails } = await import('libpg-query')
   const bytes = Buffer.from(sql, 'utf8')
   let parsed: Awaited<ReturnType<typeof parse>>
@@ -62,7 +65,7 @@ export async function queryShape(sql: string): Promise<QueryShape> {
   const end = statement.stmt_len ? start + statement.stmt_len : bytes.length
   const placed = <T extends { at: number | undefined }>(items: readonly T[]): (T & { position: number | undefined })[] =>
     items.map(item => ({ ...item, position: characterAt(sql, item.at) }))
-  return { text: bytes.subarray(start, end).toString('utf8'), sort: sortOf(select, sql),
+  return { text: Buffer.from(original, 'utf8').subarray(start, end).toString('utf8'), ownRelations: findings.ownRelations, sort: sortOf(select, sql),
     functions: placed(findings.functions), relations: placed(findings.relations) }
 }
 

@@ -27,6 +27,8 @@ export interface Findings {
   offences: Offence[]
   functions: CalledFunction[]
   relations: NamedRelation[]
+  /** Names defined by WITH. */
+  ownRelations: string[]
 }
 
 type Node = Record<string, unknown>
@@ -69,7 +71,7 @@ function keywordAt(tokens: readonly ScanToken[], words: readonly string[], from 
  * later ones, what differs from run to run, what changes data. Functions and relations are listed for the catalogue to judge.
  */
 export function findingsOf(statement: Statement['stmt'], tokens: readonly ScanToken[]): Findings {
-  const findings: Findings = { offences: [], functions: [], relations: [] }
+  const findings: Findings = { offences: [], functions: [], relations: [], ownRelations: [] }
   const offend = (construct: string, reason: string, at: number | undefined): void => { findings.offences.push({ construct, reason, at }) }
 
   const checkSelect = (select: Node): void => {
@@ -104,6 +106,7 @@ export function findingsOf(statement: Statement['stmt'], tokens: readonly ScanTo
     if (type === 'SelectStmt') checkSelect(node)
     else if (type === 'FuncCall') checkCall(node)
     else if (type === 'RangeVar') findings.relations.push({ schema: node['schemaname'] as string | undefined, name: node['relname'] as string, at: locationOf(node) })
+    else if (type === 'CommonTableExpr') findings.ownRelations.push(String(node['ctename']))
     else if (type === 'RangeTableSample') offend('TABLESAMPLE', 'it picks other rows each time', locationOf({ location: node['location'] }))
     else if (type === 'SQLValueFunction' && !/USER|ROLE|CATALOG|SCHEMA/.test(String(node['op']))) {
       offend(String(node['op']).replace('SVFOP_', '').replace(/_N$/, ''), TIMED, locationOf(node))

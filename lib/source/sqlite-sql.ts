@@ -1,0 +1,40 @@
+import { formatTimestamp } from '../batch/temporal.js'
+import { InvalidArgumentError } from '../errors.js'
+
+/**
+ * A query parameter as the drivers bind it: whole numbers as integers, booleans as 0 and 1, a Date as UTC text, objects as JSON text.
+ *
+ * @throws {InvalidArgumentError} undefined, an invalid Date, a function
+ */
+export function sqliteParameter(value: unknown, argument: string): unknown {
+  if (typeof value === 'number') return Number.isSafeInteger(value) && !Object.is(value, -0) ? BigInt(value) : value
+  if (typeof value === 'boolean') return value ? 1n : 0n
+  if (value === null || typeof value === 'string' || typeof value === 'bigint') return value
+  if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, value.byteLength)
+  if (value instanceof Date && !Number.isNaN(value.getTime())) return formatTimestamp(BigInt(value.getTime()) * 1000n)
+  if (typeof value === 'object' && !(value instanceof Date)) return JSON.stringify(value)
+  throw new InvalidArgumentError({ argument, expected: 'a value that a database takes (null for NULL)', found: value instanceof Date ? 'Invalid Date' : typeof value })
+}
+
+/** A key that stands in a path as it is, and that JSON text spells in one way unless it has `\u`. */
+const PLAIN_KEY = /^[A-Za-z0-9_ -]+$/
+const POSITION = /^(0|[1-9]\d{0,8})$/
+
+/** Whether SQLite finds the same value at this path as own-property look-up. */
+export function sqliteFollows(keys: readonly string[]): boolean {
+  return keys.length > 0 && keys.every(key => PLAIN_KEY.test(key) && (POSITION.test(key) || !/^\d+$/.test(key))) && keys.filter(key => POSITION.test(key)).length <= 2
+}
+
+/** SQL for the value at `keys`, as JSON text. */
+export function sqlitePath(column: string, keys: readonly string[]): string {
+  return keys.reduce((from, key) => {
+    const member = `${from} -> '$."${key}"'`
+    return POSITION.test(key) ? `(CASE json_type(${from}) WHEN 'array' THEN ${from} -> '$[${key}]' WHEN 'object' THEN ${member} END)` : `(${member})`
+  }, column)
+}
+
+/** SQL for whether SQLite and JSON.parse agree on these keys: of a key that comes twice one takes the first, the other the last; SQLite reads JSON5. */
+export function agreesOn(column: string, keys: readonly string[]): string {
+  const once = [...new Set(keys)].map(key => `length(${column}) - length(replace(${column}, '"${key}"', '')) <= ${key.length + 2}`)
+  return [`json_valid(${column})`, `instr(${column}, '\\u') = 0`, ...once].join(' AND ')
+}

@@ -1,0 +1,58 @@
+import { addAbortSignal, Readable } from 'node:stream'
+import type { RowBatch } from '../lib/batch/row-batch.js'
+import type { Row } from '../lib/batch/row-factory.js'
+
+/**
+ * A stream of batches that an async generator makes. Nothing happens before it is read; a reader that stops reading stops the
+ * generator, and one that leaves (`break`, `destroy`) ends it and waits for its clean-up.
+ */
+export abstract class PumpedStream<R extends object = Row> extends Readable {
+  readonly #abort = new AbortController()
+  #pump: Promise<void> | undefined
+  #resume: (() => void) | undefined
+
+  constructor(signal: AbortSignal | undefined) {
+    // whoever makes the batches keeps the next one ready; another one here would count as delivered
+    super({ objectMode: true, highWaterMark: 0 })
+    if (signal) addAbortSignal(signal, this)
+  }
+
+  /** The batches. Called once, when the first is asked for; `signal` is aborted when nobody wants more. */
+  protected abstract batches(signal: AbortSignal): AsyncGenerator<RowBatch>
+
+  override _read(): void {
+    this.#pump ??= this.#run()
+    this.#resume?.()
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.#abort.abort(error ?? new Error('the stream was closed early'))
+    this.#resume?.()
+    if (this.#pump) void this.#pump.then(() => callback(error))
+    else callback(error)
+  }
+
+  override [Symbol.asyncIterator](): NodeJS.AsyncIterator<RowBatch<R>> {
+    return super[Symbol.asyncIterator]() as NodeJS.AsyncIterator<RowBatch<R>>
+  }
+
+  /** Never rejects: whatever happens ends the stream or destroys it. */
+  async #run(): Promise<void> {
+    try {
+      for await (const batch of this.batches(this.#abort.signal)) {
+        if (this.#isOver()) break
+        const resumed = new Promise<void>(resolve => { this.#resume = resolve })
+        if (!this.push(batch) && !this.#isOver()) await resumed
+        if (this.#isOver()) break
+      }
+      if (!this.#isOver()) this.push(null)
+    } catch (error) {
+      if (!this.#isOver()) this.destroy(error as Error)
+    }
+  }
+
+  /** A call, so that the compiler does not take one answer for the next. */
+  #isOver(): boolean {
+    return this.destroyed
+  }
+}
