@@ -56,8 +56,16 @@ export function tablePrefixFromEnv(type: CacheType, env: Environment = processEn
   return `${(variable && optional(env, variable)) ?? DEFAULT_PREFIX}_`
 }
 
-/** `DB_HOST`, `DB_PORT`, `DB_USER`, `DB_PASSWORD` and `DB_NAME` as one URL. */
+/** What must not be printed: passwords, and URLs that may hold some. */
+export function secretsOf(env: Environment): { passwords: string[], urls: string[] } {
+  const valuesOf = (ending: RegExp): string[] => Object.entries(env).flatMap(([name, value]) => value && ending.test(name) ? [value] : [])
+  return { passwords: valuesOf(/PASSWORD$/), urls: valuesOf(/URL$/) }
+}
+
+/** `DB_HOST`, `DB_PORT`, `DB_USER`, `DB_PASSWORD` and `DB_NAME` as one URL; where none is set, `PGURL` or `DATABASE_URL`. */
 export function databaseUrlFromEnv(env: Environment = processEnvironment()): string {
+  const url = optional(env, 'DB_HOST', 'DB_PORT', 'DB_USER', 'DB_NAME') === undefined ? optional(env, 'PGURL', 'DATABASE_URL') : undefined
+  if (url !== undefined) return url
   const part = (name: string): string => encodeURIComponent(required(env, name, 'PostgreSQL'))
   const password = optional(env, 'DB_PASSWORD')
   const host = required(env, 'DB_HOST', 'PostgreSQL')
@@ -65,6 +73,15 @@ export function databaseUrlFromEnv(env: Environment = processEnvironment()): str
   // a folder of sockets is no host name of a URL
   const where = host.startsWith('/') ? '' : `${host.includes(':') ? `[${host}]` : host}:${optional(env, 'DB_PORT') ?? '5432'}`
   return `postgres://${user}@${where}/${part('DB_NAME')}${host.startsWith('/') ? `?host=${encodeURIComponent(host)}&port=${optional(env, 'DB_PORT') ?? '5432'}` : ''}`
+}
+
+/** Where queries run: as `databaseUrlFromEnv`, but each `PG_DB_…` variable goes before its `DB_…`. */
+export function sourceUrlFromEnv(env: Environment = processEnvironment()): string {
+  const own = Object.fromEntries(['HOST', 'PORT', 'USER', 'PASSWORD'].flatMap(part => {
+    const value = optional(env, `PG_DB_${part}`)
+    return value === undefined ? [] : [[`DB_${part}`, value]]
+  }))
+  return databaseUrlFromEnv({ ...env, ...own })
 }
 
 const REDIS = { redis_set: { start: 'REDIS_SET', databases: ['REDIS_SET_DB', 'REDIS_CACHE_DB'] }, redis_bit: { start: 'REDIS_BIT', databases: ['REDIS_BIT_DB'] } }
