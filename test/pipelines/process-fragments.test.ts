@@ -16,6 +16,10 @@ import { testDatabase } from '../support/postgres.js'
 
 const QUERY = "SELECT * FROM poi AS a, poi AS b WHERE a.kind = 'park' AND b.size > 3 AND a.city = b.city"
 
+function withoutSnapshot({ snapshot: _, ...source }: Source): Source {
+  return source
+}
+
 describe('the partition cache\'s workers', function () {
   this.timeout(60_000)
   let database: Awaited<ReturnType<typeof testDatabase>>
@@ -136,7 +140,7 @@ describe('the partition cache\'s workers', function () {
     let open!: () => void
     const gate = new Promise<void>(resolve => { open = resolve })
     const state = {
-      ...source, snapshot: undefined, running: 0, most: 0, open: () => { open() },
+      ...withoutSnapshot(source), running: 0, most: 0, open: () => { open() },
       async * query(...args: Parameters<Source['query']>) {
         state.most = Math.max(state.most, ++state.running)
         const abort = new Promise<never>((_, reject) => args[1]?.signal?.addEventListener('abort', () => { reject(args[1]!.signal!.reason as Error) }))
@@ -235,7 +239,7 @@ describe('the partition cache\'s workers', function () {
   it('wait while the source is away, at the cost of one attempt', async () => {
     const away = Object.assign(new Error('connection refused'), { isTransient: true })
     let calls = 0
-    const flaky: Source = { ...source, snapshot: undefined, query(sql, options) {
+    const flaky: Source = { ...withoutSnapshot(source), query(sql, options) {
       // the fragment, then two looks whether the source is back
       if (++calls <= 3) throw away
       return source.query(sql, options)
