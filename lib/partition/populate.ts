@@ -1,9 +1,9 @@
-import { KeyTypeError } from '../errors.js'
+import { KeyTypeError, UnsupportedQueryError } from '../errors.js'
 import type { Source } from '../source/fetcher.js'
 import type { PartitionCache } from './cache.js'
 import type { Fragment } from './canonical.js'
 import { readCatalogue } from './catalogue.js'
-import { decompose, shapeOf, type DecomposeOptions } from './decompose.js'
+import { decompose, shapeOf, type Catalogue, type DecomposeOptions } from './decompose.js'
 import { checkKeyColumns, keysIn, type KeyColumns } from './key-columns.js'
 import { forgetListing, usableSets } from './key-sets.js'
 import type { Datatype, PartitionKeyValue } from './key-types.js'
@@ -88,7 +88,7 @@ export async function populate(sql: string, options: PopulateOptions): Promise<P
   const { source, cache, partitionKey = cache.partitionKey, concurrency = 1, params, pureFunctions } = options
   const catalogue = options.catalogue ?? await readCatalogue(source, sql)
   const reading = { partitionKey, params, pureFunctions, catalogue }
-  const fragments = decompose(sql, { ...options, ...reading })
+  const fragments = decompose(sql, { ...options, ...reading }).map(fragment => ({ ...fragment, tables: tablesBehind(fragment, catalogue) }))
   const datatype = await cache.getDatatype({ partitionKey }) ?? options.datatype
   const columns = checkKeyColumns(shapeOf(sql, reading), catalogue, datatype)
   const run: Run = { source, cache, partitionKey, columns, options: { ...options, catalogue } }
@@ -101,6 +101,20 @@ export async function populate(sql: string, options: PopulateOptions): Promise<P
   const count = (outcome: FragmentOutcome['outcome']): number => outcomes.filter(one => one.outcome === outcome).length
   return { fragments: fragments.length, stored: count('stored'), cached: count('cached'), skipped: count('skipped'), tooLarge: count('too large'),
     timedOut: count('timeout'), failed: count('failed'), outcomes }
+}
+
+/**
+ * The tables that a fragment's set comes from: behind a view's name those it reads, so that `invalidate` finds it by any of them.
+ *
+ * @throws {UnsupportedQueryError} one of them shows other rows to other users, in other sessions or later
+ */
+function tablesBehind({ tables }: Fragment, catalogue: Catalogue | undefined): string[] {
+  const behind = tables.flatMap(table => {
+    const { hazard, sources = [] } = catalogue?.relation?.(table) ?? {}
+    if (hazard !== undefined) throw new UnsupportedQueryError({ construct: hazard, reason: 'a set of partitions would hold for this session and this moment only' })
+    return sources.length === 0 ? [table] : sources
+  })
+  return [...new Set(behind)].sort()
 }
 
 async function runFragment(fragment: Fragment, run: Run): Promise<FragmentOutcome> {
