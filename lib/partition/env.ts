@@ -111,7 +111,7 @@ export function queueProviderFromEnv(env: Environment = processEnvironment()): s
 
 /**
  * What the environment says of a queue provider, in the words of `openQueues`' options: `PG_QUEUE_HOST`, `_PORT`, `_USER`, `_PASSWORD`,
- * `_DB` (each: else the `DB_…` variable) and `PG_QUEUE_TABLE_PREFIX`; `REDIS_HOST`, `_PORT`, `_USERNAME`, `_PASSWORD`,
+ * `_DB` (each: else the `DB_…` variable; where none is set, `PGURL` or `DATABASE_URL`) and `PG_QUEUE_TABLE_PREFIX`; `REDIS_HOST`, `_PORT`, `_USERNAME`, `_PASSWORD`,
  * `QUERY_QUEUE_REDIS_DB` and `QUERY_QUEUE_REDIS_QUEUE_KEY`.
  *
  * @throws {InvalidArgumentError} a variable that the provider needs is missing; its name is the error's `argument`
@@ -119,8 +119,10 @@ export function queueProviderFromEnv(env: Environment = processEnvironment()): s
 export function queueOptionsFromEnv(provider: string, env: Environment = processEnvironment()): Readonly<Record<string, string | number>> {
   if (provider === 'postgresql') {
     const own = (name: string): string | undefined => optional(env, `PG_QUEUE_${name === 'NAME' ? 'DB' : name}`, `DB_${name}`)
-    for (const name of ['HOST', 'USER', 'NAME']) if (own(name) === undefined) required(env, `PG_QUEUE_${name === 'NAME' ? 'DB' : name}`, 'the queues')
-    const url = databaseUrlFromEnv(Object.fromEntries(['HOST', 'PORT', 'USER', 'PASSWORD', 'NAME'].map(name => [`DB_${name}`, own(name)])))
+    const isSplit = ['HOST', 'PORT', 'USER', 'NAME'].some(name => own(name) !== undefined) || optional(env, 'PGURL', 'DATABASE_URL') === undefined
+    for (const name of isSplit ? ['HOST', 'USER', 'NAME'] : []) if (own(name) === undefined) required(env, `PG_QUEUE_${name === 'NAME' ? 'DB' : name}`, 'the queues')
+    const url = databaseUrlFromEnv({ PGURL: env['PGURL'], DATABASE_URL: env['DATABASE_URL'],
+      ...Object.fromEntries(['HOST', 'PORT', 'USER', 'PASSWORD', 'NAME'].map(name => [`DB_${name}`, own(name)])) })
     const prefix = optional(env, 'PG_QUEUE_TABLE_PREFIX')
     return { connectionString: url, ...(prefix !== undefined && { tablePrefix: prefix }) }
   }

@@ -108,7 +108,7 @@ export async function populate(sql: string, options: PopulateOptions): Promise<P
  *
  * @throws {UnsupportedQueryError} one of them shows other rows to other users, in other sessions or later
  */
-function tablesBehind({ tables }: Fragment, catalogue: Catalogue | undefined): string[] {
+export function tablesBehind({ tables }: Pick<Fragment, 'tables'>, catalogue: Catalogue | undefined): string[] {
   const behind = tables.flatMap(table => {
     const { hazard, sources = [] } = catalogue?.relation?.(table) ?? {}
     if (hazard !== undefined) throw new UnsupportedQueryError({ construct: hazard, reason: 'a set of partitions would hold for this session and this moment only' })

@@ -7,7 +7,7 @@ import { shapeOf } from '../partition/decompose.js'
 import { checkKeyColumns, type KeyColumns } from '../partition/key-columns.js'
 import type { Datatype } from '../partition/key-types.js'
 import { readPattern } from '../partition/pattern.js'
-import { computeFragment, storeFragment, type ComputedFragment, type PopulateOptions, type Run } from '../partition/populate.js'
+import { computeFragment, storeFragment, tablesBehind, type ComputedFragment, type PopulateOptions, type Run } from '../partition/populate.js'
 import type { Source } from '../source/fetcher.js'
 import { isTransient, type Job } from './held-jobs.js'
 import { emit, type FragmentEnd } from './metrics.js'
@@ -60,7 +60,7 @@ async function compute(job: Job, options: FragmentJobOptions): Promise<NonNullab
   const { columns, catalogue } = await keyColumnsOf(sql, await cache.getDatatype({ partitionKey }) ?? item.datatype, options)
   const run: Run = { cache, source, partitionKey, columns,
     options: { cache, source, timeoutMs, maxKeys, ttlMs, pureFunctions, catalogue, restrict, signal: job.signal, retry: rerun !== undefined || attempt > 1, force: rerun === 'all' } }
-  const fragment: Fragment = { sql, hash, tables, conditions: [] }
+  const fragment: Fragment = { sql, hash, conditions: [], tables: tablesBehind({ tables }, catalogue) }
   return { ...await computeFragment(fragment, run), fragment, run }
 }
 

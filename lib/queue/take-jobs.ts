@@ -28,7 +28,7 @@ const TROUBLE_MS = 500
 export async function * takeJobs({ queue, held, leaseMs, signal, untilEmpty }: TakeJobsOptions): AsyncGenerator<Job, void, undefined> {
   let mayEnd = untilEmpty === true
   if (typeof untilEmpty === 'object') untilEmpty.then(() => { mayEnd = true }, () => { mayEnd = true })
-  const timeoutMs = untilEmpty === false ? LONGEST_WAIT_MS : EMPTY_LOOK_MS
+  let wasEmpty = false
   const isStopped = (): boolean => signal.aborted
   while (!isStopped()) {
     const count = await held.room()
@@ -36,9 +36,10 @@ export async function * takeJobs({ queue, held, leaseMs, signal, untilEmpty }: T
     try {
       // looked at before the queue: what comes after the promise settled is nobody's promise
       const isLast = mayEnd
-      const leases = await queue.lease({ count, leaseMs, timeoutMs, signal })
-      if (leases.length === 0 && isLast && await queue.size() === 0) return
-      for (const job of leases.map((lease: Lease) => held.hold(lease))) yield job
+      const leases: Lease[] = await queue.lease({ count, leaseMs, signal, timeoutMs: untilEmpty === false ? LONGEST_WAIT_MS : wasEmpty ? EMPTY_LOOK_MS : 0 })
+      wasEmpty = leases.length === 0
+      if (wasEmpty && isLast && await queue.size() === 0) return
+      for (const job of leases.map(lease => held.hold(lease))) yield job
     } catch (error) {
       if (isStopped()) return
       if (!isTransient(error)) throw error

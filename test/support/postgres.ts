@@ -14,6 +14,8 @@ export interface TestPostgres {
   description: string
   /** Ours alone: tests may restart it, terminate its backends, change its settings. */
   isolated: boolean
+  /** Shuts down at once, cutting every connection, and starts again; only of servers that are ours. */
+  restart?(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -72,8 +74,8 @@ async function startLocal(bin: string): Promise<TestPostgres> {
   }
   const settings = ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off', 'listen_addresses=127.0.0.1', `port=${port}`,
     `unix_socket_directories=${dir}`, 'max_connections=60', 'shared_buffers=256MB', 'autovacuum=off']
-  const server = spawn(join(bin, 'postgres'), ['-D', join(dir, 'data'), ...settings.flatMap(setting => ['-c', setting])],
-    { ...as, cwd: dir, stdio: 'ignore' })
+  const start = (): ChildProcess => spawn(join(bin, 'postgres'), ['-D', join(dir, 'data'), ...settings.flatMap(setting => ['-c', setting])], { ...as, cwd: dir, stdio: 'ignore' })
+  let server = start()
   const stopNow = (): void => {
     if (server.exitCode === null) server.kill('SIGINT')
   }
@@ -84,17 +86,27 @@ async function startLocal(bin: string): Promise<TestPostgres> {
     for (let i = 0; i < 150 && existsSync(join(dir, 'data', 'postmaster.pid')); i++) Atomics.wait(cell, 0, 0, 20)
     rmSync(dir, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 })
   }
+  const ended = async (): Promise<void> => {
+    server.ref()
+    const exited = new Promise(resolve => server.exitCode === null ? server.once('exit', resolve) : resolve(null))
+    stopNow() // fast shutdown
+    await exited
+  }
   process.once('exit', removeNow)
   const url = `postgres://postgres@127.0.0.1:${port}/postgres`
   await untilReady(url, server)
   server.unref()
   return {
     url, isolated: true, description: `local server ${bin}`,
+    async restart() {
+      await ended()
+      server = start()
+      await untilReady(url, server)
+      server.unref()
+    },
     async stop() {
       process.removeListener('exit', removeNow)
-      const exited = new Promise(resolve => server.exitCode === null ? server.once('exit', resolve) : resolve(null))
-      stopNow() // fast shutdown
-      await exited
+      await ended()
       rmSync(dir, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 })
     },
   }
