@@ -1,11 +1,9 @@
-import { readFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
+import { createRequire } from 'node:module'
 import { Command } from 'commander'
 import type { Session } from './session.js'
 
 function version(): string {
-  const manifest = JSON.parse(readFileSync(fileURLToPath(import.meta.resolve('millrace/package.json')), 'utf8')) as { version: string }
-  return manifest.version
+  return (createRequire(import.meta.url)('millrace/package.json') as { version: string }).version
 }
 
 /** What every program has in common: `--version`, where its output goes, how it complains. Options and commands are added by the caller. */

@@ -24,7 +24,7 @@ export interface ProcessFragmentsOptions extends WorkerOptions, FragmentJobOptio
   onProgress?: ((report: FragmentWorkReport) => void) | undefined
 }
 
-const COUNTED = { stored: 'stored', cached: 'cached', skipped: 'skipped', 'too large': 'tooLarge', timeout: 'timedOut', failed: 'failed' } as const
+const COUNTED = { stored: 'stored', cached: 'cached', skipped: 'skipped', 'too large': 'tooLarge', timeout: 'timedOut', failed: 'failed', outdated: 'returned' } as const
 
 /**
  * Takes fragments from the outgoing queue, runs them in read-only transactions, and keeps their sets. Only what is about to run is

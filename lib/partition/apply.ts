@@ -9,6 +9,9 @@ import { narrowQuery, type NarrowingMethod, type NarrowOptions } from './narrow.
 import { rewriteWithStarTable, type StarOptions } from './star.js'
 import { totalKeys } from './totals.js'
 
+/** Types that PostgreSQL compares with a text. */
+const TEXT_TYPES: ReadonlySet<string> = new Set(['text', 'varchar', 'bpchar', 'name'])
+
 /** How a query is narrowed with what is cached. */
 export interface ApplyOptions extends LookupOptions, Pick<NarrowOptions, 'nullKeys' | 'analyzeTmpTable'>, Partial<Pick<StarOptions, 'starTable' | 'starAlias' | 'starColumn'>> {
   /** Default 'IN', and 'IN_SUBQUERY' where `lazy`. */
@@ -83,7 +86,11 @@ export async function applyCache(sql: string, options: ApplyOptions): Promise<Ap
     async function applyLazily(query: string, hashes: readonly string[]): Promise<AppliedQuery> {
       const column = shapeOf(sql, reading)
       const { schema, name } = column.tables[column.anchor.table]!
-      const isZoned = catalogue?.tableFacts(schema, name)?.columns.get(column.keyColumns.get(column.anchor.table)!)?.type === 'timestamptz'
+      const type = catalogue?.tableFacts(schema, name)?.columns.get(column.keyColumns.get(column.anchor.table)!)?.type
+      const isZoned = type === 'timestamptz'
+      if (type !== undefined && await cache.getDatatype({ partitionKey }) === 'text' && !TEXT_TYPES.has(type)) {
+        return alone(`keys of the type ${type} are cached as texts, which PostgreSQL does not compare with it: narrow with keys`, query)
+      }
       const found = await cache.lazyIntersect!(hashes, { partitionKey, ...(isZoned ? { timestampsAs: 'timestamptz' } : {}) })
       if (!found) return alone('no set is cached that the query could use', query)
       counts = { fragments: fragments.length, hits: found.used.length }

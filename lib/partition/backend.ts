@@ -40,6 +40,14 @@ export interface EntryChange {
   readonly expiresAt?: number | undefined
 }
 
+/** Where a partition key's invalidations stand; see `marks.ts`. */
+export interface Marks {
+  /** Of the last one. */
+  readonly number: number
+  /** Of the last one under some scopes; of the count's beginning where there was none. */
+  readonly marked: number
+}
+
 /** What an intersection found: undefined where none of the hashes had a set. */
 export interface Intersection {
   readonly keys: Set<StoredKey> | undefined
@@ -78,7 +86,16 @@ export interface PartitionBackend {
   /** The registered partition keys, in no order. */
   partitions(): Promise<Partition[]>
   datatypeOf(name: string): Promise<Datatype | undefined>
-  write(partition: Partition, hash: string, change: EntryChange): Promise<void>
+  /** `ifNumber`: only while the partition key's number is this one, in one atomic step. Answers whether it was written. */
+  write(partition: Partition, hash: string, change: EntryChange, ifNumber?: number): Promise<boolean>
+  /** The number of a partition key's last invalidation, of registered ones and others; `begun` names it from now on. */
+  begin(name: string): Promise<number>
+  /** Names that a count is kept of, in no order. Forgotten partition keys stay among them. */
+  begun(): Promise<string[]>
+  /** Raise a partition key's number and remember it for each of `scopes`, in one atomic step. Ends after every write that it did not stop. */
+  mark(name: string, scopes: readonly string[]): Promise<void>
+  /** As of one moment. */
+  marks(name: string, scopes: readonly string[]): Promise<Marks>
   info(partition: Partition, hash: string): Promise<EntryInfo | undefined>
   /** The AND of those of `hashes` (distinct, at least one) that are sets. The caller owns the Set. */
   intersect(partition: Partition, hashes: readonly string[]): Promise<Intersection>

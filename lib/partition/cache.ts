@@ -1,7 +1,14 @@
 import { InvalidArgumentError, KeyTypeError } from '../errors.js'
 import type { BackendSupport, EntryChange, EntryInfo, EntryState, EntryStatus, LazyIntersection, LazyOptions, Partition, PartitionBackend } from './backend.js'
 import { affectedBy } from './invalidation.js'
+import { scopesOfInvalidation, writeUnlessMarked } from './marks.js'
 import { callerKeys, checkDatatype, inferDatatype, storedKeys, type Datatype, type PartitionKeyValue } from './key-types.js'
+
+/** A moment of a partition key, before something is computed for it; see `begin`. */
+export interface Beginning {
+  readonly at: Date
+  readonly number: number
+}
 
 /** The options that every method takes last. */
 export interface KeyOptions {
@@ -28,7 +35,10 @@ export interface NewKeyOptions extends KeyOptions {
 }
 
 /** Options of `setSet`. */
-export interface SetOptions extends EntryOptions, NewKeyOptions {}
+export interface SetOptions extends EntryOptions, NewKeyOptions {
+  /** What `begin` gave before the set was computed: the set is not kept where `invalidate` reached it meanwhile. */
+  since?: Beginning | undefined
+}
 
 /** Options of `setNull`. */
 export interface NullOptions extends EntryOptions, NewKeyOptions {
@@ -68,8 +78,13 @@ export interface PartitionCache {
   readonly type: string
   readonly partitionKey: string
   readonly supports: BackendSupport
-  /** Keep a set under a hash, in place of what was there. All or nothing, for readers too. */
-  setSet(hash: string, keys: Iterable<PartitionKeyValue>, options?: SetOptions): Promise<void>
+  /** The moment before a set is computed, to be given to `setSet`. */
+  begin(options?: KeyOptions): Promise<Beginning>
+  /**
+   * Keep a set under a hash, in place of what was there. All or nothing, for readers too. Answers false where `since` was given and
+   * an invalidation of its tables came since: then nothing was kept.
+   */
+  setSet(hash: string, keys: Iterable<PartitionKeyValue>, options?: SetOptions): Promise<boolean>
   get(hash: string, options?: KeyOptions): Promise<Set<PartitionKeyValue> | undefined>
   /** The keys that are in the set of every hash; hashes without a set are left aside. */
   intersect(hashes: Iterable<string>, options?: KeyOptions): Promise<Set<PartitionKeyValue> | undefined>
@@ -176,8 +191,11 @@ export async function partitionCache({ backend, partitionKey, datatype, ttlMs = 
     if (held !== wanted) throw new KeyTypeError({ backend: type, keyType: wanted, reason: `the partition key ${name} is registered as ${held}` })
     return { name, datatype: held }
   }
-  async function find({ partitionKey: given }: KeyOptions): Promise<Partition | undefined> {
-    const name = given === undefined ? partitionKey : checkText(given, 'partitionKey')
+  function nameOf({ partitionKey: given }: KeyOptions): string {
+    return given === undefined ? partitionKey : checkText(given, 'partitionKey')
+  }
+  async function find(options: KeyOptions): Promise<Partition | undefined> {
+    const name = nameOf(options)
     const held = known.get(name) ?? await backend.datatypeOf(name)
     if (held === undefined) return undefined
     known.set(name, held)
@@ -232,9 +250,13 @@ export async function partitionCache({ backend, partitionKey, datatype, ttlMs = 
   if (datatype !== undefined) await register(partitionKey, datatype)
   return {
     type, partitionKey, supports,
-    async setSet(hash, keys, { datatype: given, ...options } = {}) {
+    async begin(options = {}) {
+      const at = new Date()
+      return { at, number: await backend.begin(nameOf(options)) }
+    },
+    async setSet(hash, keys, { datatype: given, since, ...options } = {}) {
       checkText(hash, 'hash')
-      const change = changeOf(options)
+      const change = changeOf({ ...options, asOf: options.asOf ?? since?.at })
       if (typeof (keys as Partial<Iterable<unknown>> | undefined)?.[Symbol.iterator] !== 'function' || typeof keys === 'string') {
         throw new InvalidArgumentError({ argument: 'keys', expected: 'a Set or another iterable of keys', found: typeof keys })
       }
@@ -244,7 +266,8 @@ export async function partitionCache({ backend, partitionKey, datatype, ttlMs = 
       // validated before anything is registered: a refused set leaves no trace
       const stored = storedKeys(values, wanted, type)
       const partition = await register(held?.name ?? options.partitionKey ?? partitionKey, wanted)
-      await backend.write(partition, hash, { status: 'ok', ...change, keys: stored })
+      const entry: EntryChange = { status: 'ok', ...change, keys: stored }
+      return since ? writeUnlessMarked(backend, partition, hash, entry, since.number) : backend.write(partition, hash, entry)
     },
     get: async (hash, options = {}) => (await lookup([checkText(hash, 'hash')], options)).keys,
     intersect: async (hashes, options = {}) => (await lookup(hashes, options)).keys,
@@ -307,16 +330,18 @@ export async function partitionCache({ backend, partitionKey, datatype, ttlMs = 
       if (partition) await backend.remove(partition, [hash])
     },
     async invalidate(options) {
-      if (options.partitionKey !== undefined) {
-        const partition = await find(options)
-        return partition ? invalidatePartition(partition, options) : 0
-      }
+      const isMeant = (name: string): boolean => options.partitionKey === undefined || name === options.partitionKey
+      if (options.partitionKey !== undefined) checkText(options.partitionKey, 'partitionKey')
+      // sets that are being computed are stopped first: what they come to is older than this
+      const scopes = scopesOfInvalidation(options.table)
+      for (const name of new Set([...await backend.begun(), ...(await backend.partitions()).map(partition => partition.name)].filter(isMeant))) await backend.mark(name, scopes)
       let count = 0
-      for (const partition of await backend.partitions()) count += await invalidatePartition(partition, options)
+      for (const partition of await backend.partitions()) if (isMeant(partition.name)) count += await invalidatePartition(partition, options)
       return count
     },
     async deletePartitionKey(name) {
       const partition = await find({ partitionKey: name })
+      await backend.mark(checkText(name, 'partitionKey'), scopesOfInvalidation(undefined))
       if (partition) await backend.forget(partition)
       known.delete(name)
     },

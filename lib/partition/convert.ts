@@ -1,7 +1,7 @@
 import { namesOf, walk, type FunctionCall, type Node, type OperatorExpression, type Select, type SubLink, type TypeName } from '../sql/ast.js'
 import { canonicalNumber } from '../sql/decimal.js'
-import { isComparison, isLiteral, type Comparison, type Expression } from '../sql/expression.js'
-import { areAlike, comparison, conjunction, disjunction, membership, negation, nullTest, operation } from '../sql/normal-form.js'
+import { isComparison, isLiteral, type Comparison, type Expression, type Literal } from '../sql/expression.js'
+import { areAlike, comparison, conjunction, disjunction, isPlainMember, membership, negation, nullTest, operation } from '../sql/normal-form.js'
 import { quoteIdentifier } from '../sql/quote.js'
 import { isPlainOperator, isPlainType, volatilityOf } from '../sql/volatility.js'
 import { parameterLiteral } from './parameter.js'
@@ -263,7 +263,7 @@ function members(arg: Expression, values: readonly Expression[], negated: boolea
   const present = values.filter(value => value.k !== 'null')
   if (present.every(isLiteral)) {
     if (!areAlike(present)) throw new Uncacheable('a list of literals of several types, whose common type decides')
-    return membership(arg, present, negated)
+    return membership(arg, present.length === 1 && values.length > 1 ? [...present, ...present] : present, negated)
   }
   const parts = present.map(value => comparison(negated ? '<>' : '=', arg, value))
   return negated ? conjunction(parts) : disjunction(parts)
@@ -276,7 +276,13 @@ function inArray(lexpr: Node, rexpr: Node, negated: boolean, scope: Scope, readi
   const inner = cast?.arg ?? rexpr
   const type = cast && namesOf(cast.typeName.names).at(-1)
   if (cast && !cast.typeName.arrayBounds) throw new Uncacheable('ANY of something other than an array', cast.location)
-  if (!cast && inner.A_ArrayExpr) return inList(lexpr, inner.A_ArrayExpr.elements ?? [], negated, scope, reading)
+  if (!cast && inner.A_ArrayExpr) {
+    const items = inner.A_ArrayExpr.elements ?? []
+    // an array has a type of its own, a list takes that of what it is compared with
+    const isPlain = items.every(item => !item.A_Const || (item.A_Const.fval === undefined && item.A_Const.ival === undefined) || isPlainMember(constant(item, true) as Literal))
+    if (!isPlain) throw new Uncacheable('an array of numbers that single precision does not hold')
+    return inList(lexpr, items, negated, scope, reading)
+  }
   const arg = convert(lexpr, scope, reading)
   const value = inner.ParamRef ? reading.options.params[(inner.ParamRef.number ?? 0) - 1] : undefined
   if (Array.isArray(value) && (!type || INTEGER_ARRAYS.has(type))) {

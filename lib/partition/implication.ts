@@ -1,14 +1,19 @@
 import { compareNumbers } from '../sql/decimal.js'
 import { isLiteral, type CompareExpression, type Expression, type Literal, type TextExpression } from '../sql/expression.js'
-import { keyOf } from '../sql/normal-form.js'
+import { isPlainMember, keyOf } from '../sql/normal-form.js'
 
-/** A condition as a list of allowed (or excluded) values. */
-interface ValueList { readonly arg: Expression, readonly values: readonly Literal[], readonly negated: boolean }
+/** A condition as a list of allowed (or excluded) values. `isOne`: an equality, which tells numbers apart that a list may not; see `isPlainMember`. */
+interface ValueList { readonly arg: Expression, readonly values: readonly Literal[], readonly negated: boolean, readonly isOne: boolean }
+
+/** Whether a list's values mean the same alone. */
+function isPlain({ values, isOne }: ValueList): boolean {
+  return isOne || values.every(isPlainMember)
+}
 
 function listOf(expression: Expression): ValueList | undefined {
-  if (expression.k === 'in') return expression
+  if (expression.k === 'in') return { ...expression, isOne: false }
   if (expression.k !== 'cmp' || !isLiteral(expression.right) || (expression.op !== '=' && expression.op !== '<>')) return undefined
-  return { arg: expression.left, values: [expression.right], negated: expression.op === '<>' }
+  return { arg: expression.left, values: [expression.right], negated: expression.op === '<>', isOne: true }
 }
 
 type Range = CompareExpression & { readonly right: Literal }
@@ -71,14 +76,14 @@ function listImplies(known: ValueList, wanted: Expression): boolean {
   if (list) {
     if (!known.negated && !list.negated) {
       const allowed = new Set(list.values.map(keyOf))
-      return known.values.every(value => allowed.has(keyOf(value)))
+      return (isPlain(known) || !list.isOne) && known.values.every(value => allowed.has(keyOf(value)))
     }
-    if (known.negated && list.negated) return list.values.every(value => values.has(keyOf(value)))
+    if (known.negated && list.negated) return (isPlain(list) || !known.isOne) && list.values.every(value => values.has(keyOf(value)))
     // different numbers are different, different texts need not be (citext, collations)
-    return list.negated && known.values.every(value => value.k === 'num' && list.values.every(other => other.k === 'num' && (compareLiterals(value, other) ?? 0) !== 0))
+    return list.negated && isPlain(known) && isPlain(list) && known.values.every(value => value.k === 'num' && list.values.every(other => other.k === 'num' && (compareLiterals(value, other) ?? 0) !== 0))
   }
   const range = rangeOf(wanted)
-  return range !== undefined && !known.negated && known.values.every(value => isWithin(value, range) === true)
+  return range !== undefined && !known.negated && isPlain(known) && known.values.every(value => isWithin(value, range) === true)
 }
 
 function atomImplies(known: Expression, wanted: Expression): boolean {
@@ -93,7 +98,7 @@ function atomImplies(known: Expression, wanted: Expression): boolean {
   const wantedRange = rangeOf(wanted)
   if (wantedRange) return rangeImplies(range!, wantedRange)
   const wantedList = listOf(wanted)!
-  return wantedList.negated && wantedList.values.every(value => value.k === 'num' && isWithin(value, range!) === false)
+  return wantedList.negated && isPlain(wantedList) && wantedList.values.every(value => value.k === 'num' && isWithin(value, range!) === false)
 }
 
 /**

@@ -1,8 +1,8 @@
 import { InvalidArgumentError } from '../errors.js'
 import type { EntryInfo } from './backend.js'
 
-/** `public.users` → its schema and its name; a quoted part keeps its dots and its case. */
-function partsOf(table: string): { schema: string | undefined, name: string } {
+/** `public.users` → its schema and its name; a quoted part keeps its dots and its case. @throws {InvalidArgumentError} it is no table's name */
+export function partsOf(table: string): { schema: string | undefined, name: string } {
   const parts = table.match(/"(?:[^"]|"")*"|[^."]+/g)
   if (!parts || parts.length > 3) throw new InvalidArgumentError({ argument: 'table', expected: 'a table name such as public.users', found: JSON.stringify(table) })
   const [name, schema] = parts.map(part => part.startsWith('"') ? part.slice(1, -1).replaceAll('""', '"') : part).reverse()

@@ -1,6 +1,6 @@
 import { KeyTypeError, UnsupportedQueryError } from '../errors.js'
 import type { Source } from '../source/fetcher.js'
-import type { PartitionCache } from './cache.js'
+import type { PartitionCache, SetOptions } from './cache.js'
 import type { Fragment } from './canonical.js'
 import { readCatalogue } from './catalogue.js'
 import { decompose, shapeOf, type Catalogue, type DecomposeOptions } from './decompose.js'
@@ -40,8 +40,8 @@ export interface PopulateOptions extends Omit<DecomposeOptions, 'partitionKey'> 
 export interface FragmentOutcome {
   readonly hash: string
   readonly sql: string
-  /** 'cached' was there, 'skipped' was recorded as unusable before. */
-  readonly outcome: 'stored' | 'cached' | 'skipped' | 'too large' | 'timeout' | 'failed'
+  /** 'cached' was there, 'skipped' was recorded as unusable before; 'outdated': its tables were invalidated each time while it ran. */
+  readonly outcome: 'stored' | 'cached' | 'skipped' | 'too large' | 'timeout' | 'failed' | 'outdated'
   readonly keys: number | undefined
   readonly ms: number
   readonly error?: unknown
@@ -56,11 +56,14 @@ export interface PopulateReport {
   readonly tooLarge: number
   readonly timedOut: number
   readonly failed: number
+  readonly outdated: number
   readonly outcomes: readonly FragmentOutcome[]
 }
 
 /** A restriction by more keys than this costs more than it saves. */
 const MAX_RESTRICTION = 10_000
+/** Runs of a fragment whose tables are invalidated while it runs. */
+const ATTEMPTS = 3
 const DEFAULT_TIMEOUT_MS = 60_000
 const DEFAULT_MAX_KEYS = 5_000_000
 
@@ -100,7 +103,7 @@ export async function populate(sql: string, options: PopulateOptions): Promise<P
   await Promise.all(Array.from({ length: Math.max(1, concurrency) }, worker))
   const count = (outcome: FragmentOutcome['outcome']): number => outcomes.filter(one => one.outcome === outcome).length
   return { fragments: fragments.length, stored: count('stored'), cached: count('cached'), skipped: count('skipped'), tooLarge: count('too large'),
-    timedOut: count('timeout'), failed: count('failed'), outcomes }
+    timedOut: count('timeout'), failed: count('failed'), outdated: count('outdated'), outcomes }
 }
 
 /**
@@ -118,10 +121,11 @@ export function tablesBehind({ tables }: Pick<Fragment, 'tables'>, catalogue: Ca
 }
 
 async function runFragment(fragment: Fragment, run: Run): Promise<FragmentOutcome> {
-  const computed = await computeFragment(fragment, run)
-  await storeFragment(fragment, computed, run)
-  const { keys, asOf: _, ...outcome } = computed
-  return { ...outcome, keys: keys?.size }
+  for (let attempt = 1; ; attempt++) {
+    const { keys, asOf, since, ...outcome } = await computeFragment(fragment, run)
+    if (await storeFragment(fragment, { ...outcome, keys, asOf, since }, run)) return { ...outcome, keys: keys?.size }
+    if (attempt === ATTEMPTS) return { ...outcome, outcome: 'outdated', keys: undefined }
+  }
 }
 
 /** A fragment that was run, or not for a reason; `keys` and `asOf` are there where it is to be stored. */
@@ -129,6 +133,8 @@ export interface ComputedFragment extends Omit<FragmentOutcome, 'keys'> {
   readonly keys: Set<PartitionKeyValue> | undefined
   /** When the set was true: the start of its query. */
   readonly asOf: Date | undefined
+  /** What `cache.begin` answered before it. */
+  readonly since?: SetOptions['since']
 }
 
 /**
@@ -152,7 +158,8 @@ export async function computeFragment(fragment: Fragment, run: Run): Promise<Com
   const timeout = new AbortController()
   const timer = startTimer(run.options.timeoutMs ?? DEFAULT_TIMEOUT_MS, timeout)
   try {
-    return done('stored', await keysOf(fragment, run, signal ? AbortSignal.any([signal, timeout.signal]) : timeout.signal))
+    const since = await cache.begin({ partitionKey })
+    return { ...done('stored', await keysOf(fragment, run, signal ? AbortSignal.any([signal, timeout.signal]) : timeout.signal)), since }
   } catch (error) {
     if (signal?.aborted || error instanceof KeyTypeError || (isTransient(error) && !timeout.signal.aborted)) throw error
     const outcome = error instanceof TooLarge ? 'too large' : timeout.signal.aborted || isCancelled(error) ? 'timeout' : 'failed'
@@ -162,13 +169,17 @@ export async function computeFragment(fragment: Fragment, run: Run): Promise<Com
   }
 }
 
-/** Keeps what `computeFragment` found: the set, or that there is none to be had. */
-export async function storeFragment(fragment: Fragment, { outcome, keys, asOf }: ComputedFragment, run: Run): Promise<void> {
+/** Keeps what `computeFragment` found: the set, or that there is none to be had. False where an invalidation overtook the set. */
+export async function storeFragment(fragment: Fragment, { outcome, keys, asOf, since }: ComputedFragment, run: Run): Promise<boolean> {
   const { cache, partitionKey, columns: { datatype }, options: { ttlMs } } = run
-  if (outcome === 'cached' || outcome === 'skipped') return
-  if (!keys) return recordUnusable(fragment, outcome === 'timeout' ? 'timeout' : 'failed', run)
-  await cache.setSet(fragment.hash, keys, { partitionKey, tables: fragment.tables, query: fragment.sql, asOf, ...(datatype ? { datatype } : {}), ...(ttlMs === undefined ? {} : { ttlMs }) })
+  if (outcome === 'cached' || outcome === 'skipped') return true
+  if (!keys) {
+    await recordUnusable(fragment, outcome === 'timeout' ? 'timeout' : 'failed', run)
+    return true
+  }
+  const isStored = await cache.setSet(fragment.hash, keys, { partitionKey, tables: fragment.tables, query: fragment.sql, asOf, since, ...(datatype ? { datatype } : {}), ...(ttlMs === undefined ? {} : { ttlMs }) })
   forgetListing(cache)
+  return isStored
 }
 
 function startTimer(timeoutMs: number, timeout: AbortController): NodeJS.Timeout | undefined {

@@ -2,7 +2,7 @@ import { UnsupportedQueryError } from '../errors.js'
 import { namesOf, walk, type Node, type Select } from '../sql/ast.js'
 import { eachColumn, isLiteral, type ColumnExpression, type Expression } from '../sql/expression.js'
 import { characterAt, parseSelect } from '../sql/grammar.js'
-import { conditionsOf, keyOf } from '../sql/normal-form.js'
+import { conditionsOf, isPlainMember, keyOf } from '../sql/normal-form.js'
 import { showsOrder, volatilityOf } from '../sql/volatility.js'
 import { resolveColumn } from './convert.js'
 import { flatten, hasAggregate, type Flattened } from './flatten.js'
@@ -190,7 +190,7 @@ function isPlainText(value: Expression): boolean {
 
 /** Whether a condition compares the key itself with literals: then it holds for the key of every tied table. */
 export function isKeyCondition(expression: Expression, isKey: (column: Expression) => boolean): boolean {
-  if (expression.k === 'in') return isKey(expression.arg) && expression.values.every(value => value.k === 'num' || isPlainText(value))
+  if (expression.k === 'in') return isKey(expression.arg) && expression.values.every(value => value.k === 'num' ? isPlainMember(value) : isPlainText(value))
   if (expression.k !== 'cmp' || !isKey(expression.left)) return false
   // the order of texts depends on a column's collation, equality does not
   return expression.right.k === 'num' || (isPlainText(expression.right) && (expression.op === '=' || expression.op === '<>'))

@@ -116,8 +116,13 @@ export async function storeFragmentJob({ job, computed }: FragmentRun, { cache, 
     // whoever lost the job must not overwrite what its new holder stored
     while (await job.isHeld()) {
       try {
-        await storeFragment(computed.fragment, computed, computed.run)
-        await settle()
+        const isStored = await storeFragment(computed.fragment, computed, computed.run)
+        if (isStored) await settle()
+        else {
+          // an invalidation overtook it: run anew, which is not the job's fault
+          ended(job, 'outdated', ms)
+          await job.nack({ counts: false })
+        }
         return
       } catch (trouble) {
         if (!isTransient(trouble)) throw trouble

@@ -3,8 +3,8 @@ import type { QueueCounts, Queues } from './queue.js'
 
 type QueueName = 'incoming' | 'outgoing'
 
-/** How the run of a fragment ended; 'lost': its lease ran out, and its result was thrown away. */
-export type FragmentEnd = 'stored' | 'cached' | 'skipped' | 'too large' | 'timeout' | 'failed' | 'lost'
+/** How the run of a fragment ended; 'lost': its lease ran out, and its result was thrown away; 'outdated': an invalidation overtook it. */
+export type FragmentEnd = 'stored' | 'cached' | 'skipped' | 'too large' | 'timeout' | 'failed' | 'lost' | 'outdated'
 
 /** What is published, by the name of its `diagnostics_channel`. */
 export interface QueueEvents {
@@ -60,7 +60,7 @@ const noCounts = (): Counters => ({
   lookups: { count: 0, fragments: 0, hits: 0, known: 0 },
   queues: { incoming: noJobs(), outgoing: noJobs() },
   queries: { decomposed: 0, failed: 0, fragments: 0, durations: noDurations() },
-  fragments: { stored: 0, cached: 0, skipped: 0, 'too large': 0, timeout: 0, failed: 0, lost: 0, keys: 0, durations: noDurations() },
+  fragments: { stored: 0, cached: 0, skipped: 0, 'too large': 0, timeout: 0, failed: 0, lost: 0, outdated: 0, keys: 0, durations: noDurations() },
   troubles: 0
 })
 

@@ -40,6 +40,12 @@ export function compareNumbers(a: string, b: string): number {
   return left < right ? -1 : left > right ? 1 : 0
 }
 
+/** Whether a `real` holds a canonical number exactly. */
+export function isExactReal(text: string): boolean {
+  const value = Number(text)
+  return Math.fround(value) === value && canonicalNumber(String(value)) === text
+}
+
 const INT4_MAX = 2n ** 31n
 
 /** Whether a canonical number is an integer that PostgreSQL reads as `int4`. */

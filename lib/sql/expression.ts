@@ -89,7 +89,9 @@ export function printExpression(expression: Expression, names: ColumnNames): str
     case 'not': return `NOT (${printExpression(expression.arg, names)})`
     case 'isnull': return `${operand(expression.arg, names)} IS ${expression.negated ? 'NOT ' : ''}NULL`
     case 'in': {
-      const values = sorted(expression.values.map(value => printExpression(value, names)))
+      const texts = sorted(expression.values.map(value => printExpression(value, names)))
+      // a list of one would be read as an equality
+      const values = texts.length === 1 ? [...texts, ...texts] : texts
       return `${operand(expression.arg, names)} ${expression.negated ? 'NOT IN' : 'IN'} (${values.join(', ')})`
     }
     case 'cmp': {
@@ -104,8 +106,14 @@ export function printExpression(expression: Expression, names: ColumnNames): str
       const left = operand(expression.left, names)
       return COMMUTATIVE.has(expression.op) && right < left ? `${right} ${expression.op} ${left}` : `${left} ${expression.op} ${right}`
     }
-    case 'form': return expression.parts.map(part => typeof part === 'string' ? part : printExpression(part, names)).join('')
+    case 'form': return expression.parts.map((part, i, parts) => typeof part === 'string' ? part
+      // what a comma or parenthesis divides needs no parentheses; beside words, AND and comparisons would take in what is not theirs
+      : isDivided(parts[i - 1], parts[i + 1]) ? printExpression(part, names) : operand(part, names)).join('')
   }
+}
+
+function isDivided(before: string | Expression | undefined, after: string | Expression | undefined): boolean {
+  return typeof before === 'string' && typeof after === 'string' && /[(,] ?$/.test(before) && /^[),]/.test(after)
 }
 
 /** To the right of an operator a negative number needs no parentheses. */

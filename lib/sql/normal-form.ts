@@ -1,4 +1,4 @@
-import { compareNumbers, foldNumbers } from './decimal.js'
+import { compareNumbers, foldNumbers, isExactReal } from './decimal.js'
 import { isConstant, isLiteral, mirrored, opposite, printExpression, type Expression, type InExpression, type Literal, type NumberExpression } from './expression.js'
 
 const TRUE: Expression = { k: 'bool', value: true }
@@ -33,11 +33,20 @@ export function areAlike(values: readonly Literal[]): boolean {
   return values.every(value => value.k === first?.k && (value.k === 'num' || value.type === (first as typeof value).type))
 }
 
-/** `x IN (…)` in its shortest form. `values` hold no NULL. */
+/**
+ * Whether `x IN (a, b)` means `x = a OR x = b` for every x. Of numbers that a `real` does not hold exactly it does not: a column of
+ * that type is compared with a list in single precision, with one number in double precision.
+ */
+export function isPlainMember(value: Literal): boolean {
+  return value.k === 'text' || isExactReal(value.text)
+}
+
+/** `x IN (…)` in its shortest form. `values` hold no NULL; one value alone is an equality, the same one twice may not be. */
 export function membership(arg: Expression, values: readonly Literal[], negated: boolean): Expression {
   if (values.length === 0) return bool(negated)
   const distinct = [...new Map(values.map(value => [keyOf(value), value])).values()]
-  if (distinct.length === 1) return comparison(negated ? '<>' : '=', arg, distinct[0]!)
+  const [first] = distinct as [Literal, ...Literal[]]
+  if (distinct.length === 1 && (values.length === 1 || isPlainMember(first))) return comparison(negated ? '<>' : '=', arg, first)
   if (isConstant(arg) || !areAlike(distinct)) {
     const parts = distinct.map(value => comparison(negated ? '<>' : '=', arg, value))
     return negated ? conjunction(parts) : disjunction(parts)
@@ -51,7 +60,7 @@ function mergeEqualities(args: readonly Expression[]): Expression[] {
   const rest: Expression[] = []
   for (const arg of args) {
     const found: { arg: Expression, values: readonly Literal[] } | undefined = arg.k === 'in' && !arg.negated ? arg
-      : arg.k === 'cmp' && arg.op === '=' && isLiteral(arg.right) ? { arg: arg.left, values: [arg.right] } : undefined
+      : arg.k === 'cmp' && arg.op === '=' && isLiteral(arg.right) && isPlainMember(arg.right) ? { arg: arg.left, values: [arg.right] } : undefined
     const first = found?.values[0]
     if (!found || !first) {
       rest.push(arg)
@@ -60,6 +69,8 @@ function mergeEqualities(args: readonly Expression[]): Expression[] {
     const key = `${first.k} ${first.k === 'text' ? first.type ?? '' : ''} ${keyOf(found.arg)}`
     const list = lists.get(key) ?? { arg: found.arg, values: [] }
     list.values.push(...found.values)
+    // a list of one number stays a list
+    if (arg.k === 'in' && arg.values.length === 1) list.values.push(...arg.values)
     lists.set(key, list)
   }
   return [...rest, ...[...lists.values()].map(({ arg, values }) => membership(arg, values, false))]
@@ -173,7 +184,8 @@ function tighter(a: Expression, b: Expression): Expression {
     const [left, right] = [listOf(a), listOf(b)]
     // numbers that a double cannot tell apart may be one number to the column
     const allowed = new Set(right.values.map(value => Number((value as NumberExpression).text)))
-    return membership(left.arg, left.values.filter(value => allowed.has(Number((value as NumberExpression).text))), false)
+    const kept = left.values.filter(value => allowed.has(Number((value as NumberExpression).text)))
+    return membership(left.arg, a.k === 'in' && kept.length === 1 ? [...kept, ...kept] : kept, false)
   }
   if (a.k !== 'cmp' || b.k !== 'cmp' || a.right.k !== 'num' || b.right.k !== 'num') throw new TypeError('not two bounds')
   return isTighter({ op: b.op as Bound['op'], limit: b.right.text }, { op: a.op as Bound['op'], limit: a.right.text }) ? b : a

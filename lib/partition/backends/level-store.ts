@@ -1,5 +1,6 @@
 import { PartitionBackendError, type BackendSupport, type EntryChange, type EntryInfo, type EntryState, type Intersection, type Partition, type PartitionBackend } from '../backend.js'
 import { DATATYPES, type Datatype, type StoredKey } from '../key-types.js'
+import { firstNumber, latest, marked, marksOf, type MarkCount } from '../marks.js'
 import { openLevel, type LevelDb, type LevelOptions } from './level-open.js'
 
 /** How one backend lays out sets. */
@@ -20,8 +21,8 @@ const PAGE = 1000
 type StoredInfo = Omit<EntryInfo, 'hash'>
 
 /**
- * Entries in a RocksDB or LevelDB of this process. `v` is a set, `i` what is known of an entry, `p` a partition key's type; parts
- * of a key are divided by NUL, which no name holds. Value and information change in one batch.
+ * Entries in a RocksDB or LevelDB of this process. `v` is a set, `i` what is known of an entry, `p` a partition key's type, `g`
+ * the count of its invalidations; parts of a key are divided by NUL, which no name holds. Value and information change in one batch.
  */
 export async function levelBackend(type: string, supports: BackendSupport, codec: SetCodec, options: LevelOptions): Promise<PartitionBackend> {
   const db: LevelDb = await openLevel(type, options)
@@ -76,7 +77,16 @@ export async function levelBackend(type: string, supports: BackendSupport, codec
   function removals(partition: Partition, hashes: readonly string[]): { type: 'del', key: string }[] {
     return hashes.flatMap(hash => (['v', 'i'] as const).map(kind => ({ type: 'del' as const, key: keyOf(kind, partition, hash) })))
   }
-  async function write(partition: Partition, hash: string, { keys, ...change }: EntryChange): Promise<void> {
+  async function countOf(name: string): Promise<MarkCount> {
+    const [value] = await run('read the marks', () => db.getMany([`g\0${name}`]))
+    return value ? JSON.parse(Buffer.from(value).toString()) as MarkCount : keepCount(name, { born: firstNumber(), scopes: {} })
+  }
+  async function keepCount(name: string, count: MarkCount): Promise<MarkCount> {
+    await run('keep the marks', () => db.batch([{ type: 'put', key: `g\0${name}`, value: Buffer.from(JSON.stringify(count)) }]))
+    return count
+  }
+  async function write(partition: Partition, hash: string, { keys, ...change }: EntryChange, ifNumber: number | undefined): Promise<boolean> {
+    if (ifNumber !== undefined && latest(await countOf(partition.name)) !== ifNumber) return false
     const [old] = await infos(partition, [hash])
     const given = Object.fromEntries(Object.entries(change).filter(([, field]) => field !== undefined))
     const info = { state: 'none', ...old, ...given, ...(keys !== undefined && { state: keys === null ? 'null' : 'set', expiresAt: change.expiresAt }) }
@@ -85,12 +95,13 @@ export async function levelBackend(type: string, supports: BackendSupport, codec
     if (!keys) {
       const hasNoSet = keys === null || info.state !== 'set'
       await run('write an entry', () => db.batch([put, ...(hasNoSet ? [{ type: 'del' as const, key }] : [])]))
-      return
+      return true
     }
     const value = codec.pack(keys, partition.datatype, HEADER_BYTES)
     value[0] = codec.mark(partition.datatype)
     new DataView(value.buffer).setFloat64(LIFE_OFFSET, change.expiresAt ?? 0)
     await run('write an entry', () => db.batch([put, { type: 'put', key, value: Buffer.from(value.buffer) }]))
+    return true
   }
 
   return {
@@ -107,7 +118,15 @@ export async function levelBackend(type: string, supports: BackendSupport, codec
       }
       return found
     },
-    write: (partition, hash, change) => inTurn(() => write(partition, hash, change)),
+    write: (partition, hash, change, ifNumber) => inTurn(() => write(partition, hash, change, ifNumber)),
+    begin: name => inTurn(async () => latest(await countOf(name))),
+    async begun() {
+      const names: string[] = []
+      for await (const page of pages('g\0')) names.push(...page.map(([key]) => key.slice(2)))
+      return names
+    },
+    mark: (name, scopes) => inTurn(async () => { await keepCount(name, marked(await countOf(name), scopes)) }),
+    marks: (name, scopes) => inTurn(async () => marksOf(await countOf(name), scopes)),
     async info(partition, hash) {
       const [info] = await infos(partition, [hash])
       return info && { hash, ...info }

@@ -1,5 +1,6 @@
 import { andBits, bitmapBytes, bitsToSet, hasBit, packBits, MAX_BITS } from '../bitmap.js'
 import { DATATYPES, type Datatype, type StoredKey } from '../key-types.js'
+import { firstNumber, latest, marked, marksOf, type MarkCount } from '../marks.js'
 import type { BackendSupport, EntryInfo, EntryStatus, Intersection, PartitionBackend } from '../backend.js'
 
 export const memorySupport: BackendSupport = { datatypes: DATATYPES, shared: false, persistent: false }
@@ -47,6 +48,13 @@ function intersectSets(sets: readonly MemorySet[]): Set<StoredKey> {
 export function memoryBackend(): PartitionBackend {
   const partitions = new Map<string, { datatype: Datatype, entries: Map<string, MemoryEntry> }>()
 
+  const counts = new Map<string, MarkCount>()
+
+  function countOf(name: string): MarkCount {
+    const count = counts.get(name) ?? { born: firstNumber(), scopes: {} }
+    counts.set(name, count)
+    return count
+  }
   function entriesOf(name: string): Map<string, MemoryEntry> {
     return partitions.get(name)?.entries ?? new Map<string, MemoryEntry>()
   }
@@ -71,13 +79,21 @@ export function memoryBackend(): PartitionBackend {
     },
     partitions: async () => [...partitions].map(([name, { datatype }]) => ({ name, datatype })),
     datatypeOf: async name => partitions.get(name)?.datatype,
-    async write({ name }, hash, { keys, expiresAt, ...change }) {
+    begin: async name => latest(countOf(name)),
+    begun: async () => [...counts.keys()],
+    async mark(name, scopes) {
+      counts.set(name, marked(countOf(name), scopes))
+    },
+    marks: async (name, scopes) => marksOf(countOf(name), scopes),
+    async write({ name }, hash, { keys, expiresAt, ...change }, ifNumber) {
+      if (ifNumber !== undefined && latest(countOf(name)) !== ifNumber) return false
       const old = live(name, hash)
       const given = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined))
       entriesOf(name).set(hash, {
         keys: undefined, query: undefined, status: undefined, tables: undefined, storedAt: undefined, expiresAt: undefined, ...old, ...given,
         ...(keys === undefined ? {} : { keys: keys && memorySet(keys), expiresAt }),
       })
+      return true
     },
     async info({ name }, hash) {
       const entry = live(name, hash)
@@ -115,6 +131,7 @@ export function memoryBackend(): PartitionBackend {
       return keys ? ('bits' in keys ? keys.bits.length : keys.size * BYTES_PER_SET_KEY) : undefined
     },
     async close() {
+      counts.clear()
       partitions.clear()
     },
   }

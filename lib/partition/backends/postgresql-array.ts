@@ -46,7 +46,7 @@ export async function postgresqlArrayBackend(options: PostgresqlOptions): Promis
     ...store,
     type,
     supports: postgresqlArraySupport,
-    write: (partition, hash, change) => store.write(partition, hash, change, change.keys ? setValues(change.keys, partition.datatype) : undefined),
+    write: (partition, hash, change, ifNumber) => store.write(partition, hash, change, change.keys ? setValues(change.keys, partition.datatype) : undefined, ifNumber),
     intersect: (partition, hashes) => intersectSets(store, partition, hashes, { hasArrays: true }),
     lazyIntersect: (partition, hashes, lazy) => lazyIntersectSets(store, partition, hashes, lazy),
   }

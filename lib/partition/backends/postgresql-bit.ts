@@ -21,9 +21,9 @@ export async function postgresqlBitBackend({ bitsize, maxBitsize, ...options }: 
     ...store,
     type,
     supports: { ...postgresqlBitSupport, integers: [0, limit - 1] },
-    async write(partition, hash, change) {
+    async write(partition, hash, change, ifNumber) {
       const bits = change.keys && packBits(bitKeys(change.keys, limit, type))
-      await store.write(partition, hash, change, bits ? { bits: { value: varbitParameter(bits), cast: 'bit varying' }, bit_count: { value: bits.length * 8, cast: 'integer' } } : undefined)
+      return store.write(partition, hash, change, bits ? { bits: { value: varbitParameter(bits), cast: 'bit varying' }, bit_count: { value: bits.length * 8, cast: 'integer' } } : undefined, ifNumber)
     },
     intersect: (partition, hashes) => intersectSets(store, partition, hashes, { hasArrays: false }),
     lazyIntersect: (partition, hashes, lazy) => lazyIntersectSets(store, partition, hashes, lazy),

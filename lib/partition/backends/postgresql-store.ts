@@ -1,6 +1,7 @@
 import { InvalidArgumentError } from '../../errors.js'
 import type { PgPool } from '../../source/postgres-session.js'
-import { PartitionBackendError, type EntryChange, type EntryInfo, type EntryState, type EntryStatus, type Partition } from '../backend.js'
+import { PartitionBackendError, type EntryChange, type EntryInfo, type EntryState, type EntryStatus, type Marks, type Partition } from '../backend.js'
+import { firstNumber } from '../marks.js'
 import type { Datatype } from '../key-types.js'
 import { quoteIdentifier, quoteText } from '../../sql/quote.js'
 import { textArrayParameter } from './postgresql-binary.js'
@@ -46,7 +47,11 @@ export interface PostgresqlStore {
   partitions(): Promise<Partition[]>
   datatypeOf(name: string): Promise<Datatype | undefined>
   bytes(partition: Partition, hash: string): Promise<number | undefined>
-  write(partition: Partition, hash: string, change: EntryChange, set: SetValues | undefined): Promise<void>
+  write(partition: Partition, hash: string, change: EntryChange, set: SetValues | undefined, ifNumber: number | undefined): Promise<boolean>
+  begin(name: string): Promise<number>
+  begun(): Promise<string[]>
+  mark(name: string, scopes: readonly string[]): Promise<void>
+  marks(name: string, scopes: readonly string[]): Promise<Marks>
   info(partition: Partition, hash: string): Promise<EntryInfo | undefined>
   states(partition: Partition, hashes: readonly string[]): Promise<EntryState[]>
   list(partition: Partition): AsyncGenerator<readonly EntryInfo[]>
@@ -91,8 +96,7 @@ function prefixOf(tablePrefix: string): string {
 /** Open the two tables of `type`, made where absent. */
 export async function postgresqlStore(type: string, { pool, tablePrefix = DEFAULT_PREFIX, schema, ownsPool = false }: PostgresqlOptions, columns: SetColumns): Promise<PostgresqlStore> {
   if (typeof (pool as Partial<QueryPool> | undefined)?.query !== 'function') throw new InvalidArgumentError({ argument: 'pool', expected: 'a pg.Pool', found: typeof pool })
-  const names = { entries: `${prefixOf(tablePrefix)}${columns.family}_entries`, keys: `${prefixOf(tablePrefix)}${columns.family}_partition_keys` }
-  const [bareEntries, bareKeys] = [quoteIdentifier(names.entries), quoteIdentifier(names.keys)]
+  const names = { entries: `${prefixOf(tablePrefix)}${columns.family}_entries`, keys: `${prefixOf(tablePrefix)}${columns.family}_partition_keys`, marks: `${prefixOf(tablePrefix)}${columns.family}_invalidations` }
 
   async function run(action: string, text: string, values?: readonly unknown[]): Promise<Row[]> {
     try {
@@ -106,13 +110,14 @@ export async function postgresqlStore(type: string, { pool, tablePrefix = DEFAUL
   const [where] = schema === undefined ? await run('find the current schema', 'SELECT pg_catalog.current_schema() AS schema') : [{ schema }]
   if (where?.['schema'] == null) throw new InvalidArgumentError({ argument: 'schema', expected: 'a schema, as the connection has none of its own' })
   const inSchema = `${quoteIdentifier(where['schema'])}.`
-  const [entries, keys] = [inSchema + bareEntries, inSchema + bareKeys]
-  const [found] = await run('look for its tables', 'SELECT pg_catalog.to_regclass($1) AS entries', [entries])
+  const [entries, keys, marks] = [names.entries, names.keys, names.marks].map(name => inSchema + quoteIdentifier(name)) as [string, string, string]
+  const [found] = await run('look for its tables', 'SELECT pg_catalog.to_regclass($1) AS entries, pg_catalog.to_regclass($2) AS marks', [entries, marks])
   // one simple query is one transaction; the lock lets many processes start at once
-  if (found?.['entries'] == null) {
+  if (found?.['entries'] == null || found['marks'] == null) {
     await run('create its tables', `SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(${quoteText(entries)}, 0));
       CREATE TABLE IF NOT EXISTS ${keys} (partition_key text PRIMARY KEY, datatype text NOT NULL, created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
         UNIQUE (partition_key, datatype));
+      CREATE TABLE IF NOT EXISTS ${marks} (partition_key text NOT NULL, scope text NOT NULL, number bigint NOT NULL, PRIMARY KEY (partition_key, scope));
       CREATE TABLE IF NOT EXISTS ${entries} (partition_key text NOT NULL, datatype text NOT NULL, hash text NOT NULL, is_set boolean, key_count integer,
         query text, status text CHECK (status IN ('ok', 'timeout', 'failed')), tables text[], stored_at timestamptz, expires_at timestamptz,
         ${columns.definitions.join(', ')}, PRIMARY KEY (partition_key, hash),
@@ -140,7 +145,7 @@ export async function postgresqlStore(type: string, { pool, tablePrefix = DEFAUL
       const rows = await run('read the partition keys', `SELECT partition_key, datatype FROM ${keys}`)
       return rows.map(row => ({ name: row['partition_key']!, datatype: row['datatype'] as Datatype }))
     },
-    async write({ name, datatype }, hash, { keys: given, query, status, tables, storedAt, expiresAt }, set) {
+    async write({ name, datatype }, hash, { keys: given, query, status, tables, storedAt, expiresAt }, set, ifNumber) {
       const columnsOfChange: Record<string, { value: unknown, cast: string }> = {
         query: { value: query ?? null, cast: 'text' }, status: { value: status ?? null, cast: 'text' },
         tables: { value: tables ? textArrayParameter(tables) : null, cast: 'text[]' }, stored_at: { value: time(storedAt), cast: 'timestamptz' },
@@ -157,10 +162,34 @@ export async function postgresqlStore(type: string, { pool, tablePrefix = DEFAUL
       const old = (column: string): string => `CASE WHEN e.expires_at IS NULL OR e.expires_at > pg_catalog.clock_timestamp() THEN e.${column} END`
       const kept = [...replaced.map(column => `${column} = ${given === undefined ? old(column) : `excluded.${column}`}`),
         ...list.filter(column => !replaced.includes(column)).map(column => `${column} = coalesce(excluded.${column}, ${old(column)})`)]
-      await run('write an entry', `INSERT INTO ${entries} AS e (partition_key, datatype, hash, ${list.join(', ')})
-        VALUES ($1, $2, $3, ${list.map((column, i) => `$${i + 4}::${columnsOfChange[column]!.cast}`).join(', ')})
-        ON CONFLICT (partition_key, hash) DO UPDATE SET datatype = excluded.datatype, ${kept.join(', ')}`,
-      [name, datatype, hash, ...list.map(column => columnsOfChange[column]!.value)])
+      // the row of the last number is held until the write is done: an invalidation waits for it, and then sees what was written
+      const guard = ifNumber === undefined ? '' : `FROM (SELECT number FROM ${marks} WHERE partition_key = $1 AND scope = '*' FOR SHARE) AS m WHERE m.number = $${list.length + 4}::bigint`
+      const written = await run('write an entry', `INSERT INTO ${entries} AS e (partition_key, datatype, hash, ${list.join(', ')})
+        SELECT $1, $2, $3, ${list.map((column, i) => `$${i + 4}::${columnsOfChange[column]!.cast}`).join(', ')} ${guard}
+        ON CONFLICT (partition_key, hash) DO UPDATE SET datatype = excluded.datatype, ${kept.join(', ')} RETURNING true AS written`,
+      [name, datatype, hash, ...list.map(column => columnsOfChange[column]!.value), ...(ifNumber === undefined ? [] : [ifNumber])])
+      return written.length > 0
+    },
+    async begin(name) {
+      const [row] = await run('read the last invalidation', `INSERT INTO ${marks} AS m (partition_key, scope, number) VALUES ($1, '*', $2)
+        ON CONFLICT (partition_key, scope) DO UPDATE SET number = m.number RETURNING number`, [name, firstNumber()])
+      return Number(row!['number'])
+    },
+    async begun() {
+      const rows = await run('list the partition keys', `SELECT partition_key FROM ${marks} WHERE scope = '*'`)
+      return rows.map(row => row['partition_key']!)
+    },
+    async mark(name, scopes) {
+      await run('mark an invalidation', `WITH last AS (INSERT INTO ${marks} AS m (partition_key, scope, number) VALUES ($1, '*', $2)
+          ON CONFLICT (partition_key, scope) DO UPDATE SET number = m.number + 1 RETURNING number)
+        INSERT INTO ${marks} AS m (partition_key, scope, number) SELECT $1, scope, number FROM last, pg_catalog.unnest($3::text[]) AS s(scope) WHERE scope <> '*'
+        ON CONFLICT (partition_key, scope) DO UPDATE SET number = greatest(m.number, excluded.number)`, [name, firstNumber(), textArrayParameter(scopes)])
+    },
+    async marks(name, scopes) {
+      const [row] = await run('read the invalidations', `SELECT max(number) FILTER (WHERE scope = '*') AS number, max(number) FILTER (WHERE scope = ANY($2::text[])) AS marked
+        FROM ${marks} WHERE partition_key = $1`, [name, textArrayParameter(scopes)])
+      // a count that is gone says that anything may have happened
+      return { number: Number(row?.['number'] ?? 0), marked: row?.['number'] == null ? Number.MAX_SAFE_INTEGER : Number(row['marked'] ?? 0) }
     },
     async info({ name, datatype }, hash) {
       const [row] = await run('read an entry', `SELECT ${INFO} FROM ${entries} WHERE partition_key = $1 AND datatype = $2 AND hash = $3 AND ${IS_LIVE}`, [name, datatype, hash])

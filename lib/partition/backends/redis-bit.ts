@@ -70,10 +70,10 @@ export async function redisBitBackend({ bitsize, maxBitsize, ...options }: Redis
     ...store,
     type,
     supports: { ...redisBitSupport, integers: [0, limit - 1] },
-    async write(partition, hash, change) {
+    async write(partition, hash, change, ifNumber) {
       const bytes = change.keys === undefined ? undefined : change.keys === null ? Uint8Array.of(NULL) : packBits(bitKeys(change.keys, limit, type), 1)
       if (change.keys) bytes![0] = SET
-      await store.write(partition, hash, change, bytes && { mode: 'string', bytes: Buffer.from(bytes.buffer) })
+      return store.write(partition, hash, change, bytes && { mode: 'string', bytes: Buffer.from(bytes.buffer) }, ifNumber)
     },
     async intersect(partition, hashes): Promise<Intersection> {
       const parts: Anded[] = []

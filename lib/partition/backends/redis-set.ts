@@ -61,8 +61,8 @@ export async function redisSetBackend(options: RedisOptions): Promise<PartitionB
     ...store,
     type,
     supports: redisSetSupport,
-    async write(partition, hash, change) {
-      if (change.keys === undefined) return store.write(partition, hash, change, undefined)
+    async write(partition, hash, change, ifNumber) {
+      if (change.keys === undefined) return store.write(partition, hash, change, undefined, ifNumber)
       const members = change.keys === null ? [SIGNS.null] : [signOf(partition)]
       for (const key of change.keys ?? []) members.push(partition.datatype === 'text' ? `${TEXT_START}${key}` : String(key))
       const from = store.passingKey(partition)
@@ -72,7 +72,7 @@ export async function redisSetBackend(options: RedisOptions): Promise<PartitionB
         if (i === 0) sent.push(redis.send(from, ['EXPIRE', from, PASSING_SECONDS]))
       }
       await Promise.all(sent)
-      await store.write(partition, hash, change, { mode: 'move', from, size: members.length })
+      return store.write(partition, hash, change, { mode: 'move', from, size: members.length }, ifNumber)
     },
     async intersect(partition, hashes): Promise<Intersection> {
       let used = hashes

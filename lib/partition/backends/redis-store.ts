@@ -1,5 +1,6 @@
 import { InvalidArgumentError } from '../../errors.js'
-import { PartitionBackendError, type EntryChange, type EntryInfo, type EntryState, type EntryStatus, type Partition } from '../backend.js'
+import { PartitionBackendError, type EntryChange, type EntryInfo, type EntryState, type EntryStatus, type Marks, type Partition } from '../backend.js'
+import { firstNumber } from '../marks.js'
 import { DATATYPES, type Datatype } from '../key-types.js'
 import type { RedisCommands, Reply } from './redis-client.js'
 
@@ -28,7 +29,11 @@ export interface RedisStore {
   register(name: string, datatype: Datatype): Promise<Datatype>
   partitions(): Promise<Partition[]>
   datatypeOf(name: string): Promise<Datatype | undefined>
-  write(partition: Partition, hash: string, change: EntryChange, value: RedisValue | undefined): Promise<void>
+  write(partition: Partition, hash: string, change: EntryChange, value: RedisValue | undefined, ifNumber: number | undefined): Promise<boolean>
+  begin(name: string): Promise<number>
+  begun(): Promise<string[]>
+  mark(name: string, scopes: readonly string[]): Promise<void>
+  marks(name: string, scopes: readonly string[]): Promise<Marks>
   info(partition: Partition, hash: string): Promise<EntryInfo | undefined>
   states(partition: Partition, hashes: readonly string[]): Promise<EntryState[]>
   list(partition: Partition): AsyncGenerator<readonly EntryInfo[]>
@@ -44,14 +49,18 @@ const KEYS_PER_COMMAND = 500
 
 // The information goes first: the one step that can fail, on a key of another type, must leave the value as it was.
 const WRITE = `
-local value, info, from = KEYS[1], KEYS[2], KEYS[3]
-local mode, given, expires = ARGV[1], ARGV[2], ARGV[3]
+local value, info, marks, from = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local mode, given, expires, number = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+if number ~= '' and redis.call('HGET', marks, '*') ~= number then
+  if mode == 'move' then redis.call('DEL', from) end
+  return 0
+end
 if mode == 'move' and redis.call('SCARD', from) ~= tonumber(given) then
   redis.call('DEL', from)
   return redis.error_reply('TRYAGAIN the set was evicted while it was written')
 end
 if mode ~= 'none' then redis.call('HDEL', info, 'expires') end
-if #ARGV > 3 then redis.call('HSET', info, unpack(ARGV, 4)) end
+if #ARGV > 4 then redis.call('HSET', info, unpack(ARGV, 5)) end
 if mode == 'none' then return 1 end
 if mode == 'move' then
   redis.call('RENAME', from, value)
@@ -68,6 +77,23 @@ else
 end
 return 1`
 
+// The count of a partition key's invalidations: '*' is the last number, 'born' its first. One that was evicted begins again, higher.
+const COUNT = `
+if redis.call('HEXISTS', KEYS[1], '*') == 0 then
+  redis.call('DEL', KEYS[1])
+  redis.call('HSET', KEYS[1], '*', ARGV[1], 'born', ARGV[1])
+end
+`
+const BEGIN = `${COUNT} return redis.call('HGET', KEYS[1], '*')`
+const MARK = `${COUNT}
+local number = redis.call('HINCRBY', KEYS[1], '*', 1)
+for i = 2, #ARGV do redis.call('HSET', KEYS[1], 's' .. ARGV[i], number) end
+return number`
+const MARKS = `${COUNT}
+local fields = { '*', 'born' }
+for i = 2, #ARGV do fields[i + 1] = ARGV[i] == '*' and '*' or 's' .. ARGV[i] end
+return redis.call('HMGET', KEYS[1], unpack(fields))`
+
 function literalGlob(text: string): string {
   return text.replace(/[*?[\]\\^-]/g, '\\$&')
 }
@@ -78,6 +104,8 @@ export function redisStore(redis: RedisCommands, values: RedisValues, { keyPrefi
   const registry = `{${keyPrefix}:${values.kind}}:partition_keys`
   const tagOf = (name: string): string => `{${keyPrefix}:${values.kind}:${encodeURIComponent(name)}}:`
   const valueKey = ({ name }: Partition, hash: string): string => `${tagOf(name)}v:${hash}`
+  const marksKey = (name: string): string => `${tagOf(name)}marks`
+  const begun = `{${keyPrefix}:${values.kind}}:begun`
   const infoKey = ({ name }: Partition, hash: string): string => `${tagOf(name)}i:${hash}`
   let passing = 0
 
@@ -145,13 +173,28 @@ export function redisStore(redis: RedisCommands, values: RedisValues, { keyPrefi
       })
     },
     datatypeOf: async name => datatypeIn(await redis.send(registry, ['HGET', registry, name])),
-    async write(partition, hash, { query, status, tables, storedAt, expiresAt }, value) {
+    async begin(name) {
+      // named before it is counted: an invalidation that does not find the name comes before everything
+      await redis.send(begun, ['SADD', begun, name])
+      return Number(await redis.send(marksKey(name), ['EVAL', BEGIN, '1', marksKey(name), String(firstNumber())]))
+    },
+    begun: async () => await redis.send(begun, ['SMEMBERS', begun]) as string[],
+    async mark(name, scopes) {
+      await redis.send(marksKey(name), ['EVAL', MARK, '1', marksKey(name), String(firstNumber()), ...scopes.filter(scope => scope !== '*')])
+    },
+    async marks(name, scopes) {
+      const [number, ...numbers] = await redis.send(marksKey(name), ['EVAL', MARKS, '1', marksKey(name), String(firstNumber()), ...scopes]) as (string | null)[]
+      return { number: Number(number), marked: Math.max(...numbers.map(Number)) }
+    },
+    async write(partition, hash, { query, status, tables, storedAt, expiresAt }, value, ifNumber) {
       const [key, info] = [valueKey(partition, hash), infoKey(partition, hash)]
       const fields = Object.entries({ query, status, tables: tables && JSON.stringify(tables), stored: storedAt?.toString() })
         .flatMap(([field, text]) => text === undefined ? [] : [field, text])
       const given = value === undefined ? '' : value.mode === 'move' ? String(value.size) : value.bytes
       const from = value?.mode === 'move' ? [value.from] : []
-      await redis.send(key, ['EVAL', WRITE, String(2 + from.length), key, info, ...from, value?.mode ?? 'none', given, expiresAt?.toString() ?? '', ...fields])
+      const answer = await redis.send(key, ['EVAL', WRITE, String(3 + from.length), key, info, marksKey(partition.name), ...from,
+        value?.mode ?? 'none', given, expiresAt?.toString() ?? '', ifNumber?.toString() ?? '', ...fields])
+      return Number(answer) === 1
     },
     info: async (partition, hash) => (await infos(partition, [hash]))[0],
     states: (partition, hashes) => values.states(partition, hashes.map(hash => valueKey(partition, hash))),

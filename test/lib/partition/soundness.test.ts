@@ -33,12 +33,23 @@ const CASES: readonly (readonly [title: string, tables: string, law: LawCase])[]
   ['NOT over IN with NULL and another condition', NUMBERS, itself('SELECT * FROM t WHERE NOT (x IN (1, NULL) AND x = 3)')],
   ['BETWEEN SYMMETRIC', NUMBERS, itself('SELECT * FROM t WHERE x BETWEEN SYMMETRIC 9 AND 3', { outcome: 'narrowed' })],
   ['NOT BETWEEN SYMMETRIC', NUMBERS, itself('SELECT * FROM t WHERE x NOT BETWEEN SYMMETRIC 9 AND 3', { outcome: 'narrowed' })],
+  ...['r IN (0.1, 0.1)', 'r IN (0.1, NULL)', 'r IN (0.1, 7)', 'r NOT IN (0.1, 0.1)', 'NOT (r = 0.1 OR r = 2.5)', 'r = 0.1 OR r = 2.5', 'r <> ALL (ARRAY[0.1, 2.5])', 'r IN (0.1, 2.5) AND r <= 0.1', 'r > 0.1 AND r NOT IN (0.1, 7)']
+    .map((condition): [string, string, LawCase] => [`numbers that a real does not hold: ${condition}`, 'CREATE TABLE t (region_id int, r real); INSERT INTO t VALUES (1, 0.1), (2, 7), (3, 2.5), (4, NULL)',
+      { populate: [`SELECT * FROM t WHERE ${condition}`, 'SELECT * FROM t WHERE r <= 0.1', 'SELECT * FROM t WHERE r = 0.1', 'SELECT * FROM t WHERE r NOT IN (0.1, 7)', 'SELECT * FROM t WHERE r <> 0.1'],
+        query: `SELECT * FROM t WHERE ${condition}`, outcome: 'either' }]),
+  ['a list beside a cached range: real', 'CREATE TABLE t (region_id int, r real); INSERT INTO t VALUES (1, 0.1), (2, 7)', { populate: ['SELECT * FROM t WHERE r <= 0.1'], query: 'SELECT * FROM t WHERE r IN (0.1, 0.05)', outcome: 'either' }],
+  ['a range beside a cached list: real', 'CREATE TABLE t (region_id int, r real); INSERT INTO t VALUES (1, 0.1), (2, 7)', { populate: ['SELECT * FROM t WHERE r NOT IN (0.1, 5)'], query: 'SELECT * FROM t WHERE r > 0.1', outcome: 'either' }],
   ['a list of literals of two types', 'CREATE TABLE t (region_id int, r real); INSERT INTO t VALUES (1, 0.1), (2, 7)', itself("SELECT * FROM t WHERE r NOT IN (0.5, '0.1')")],
   ['row values that are neither NULL nor NOT NULL', 'CREATE TYPE pair AS (a int, b int); CREATE TABLE t (region_id int, c pair); INSERT INTO t VALUES (1, ROW(1, NULL)), (2, ROW(1, 2)), (3, NULL)',
     { populate: ['SELECT * FROM t WHERE c IS NOT NULL', 'SELECT * FROM t WHERE NOT (c IS NULL)'], query: 'SELECT * FROM t WHERE NOT (c IS NULL)', outcome: 'either' }],
   ['a whole row that is not NULL', NUMBERS, itself('SELECT * FROM t AS a WHERE NOT (a IS NULL)')],
   ['three-valued logic over booleans', 'CREATE TABLE t (region_id int, f bool, g bool); INSERT INTO t VALUES (1, true, NULL), (2, false, true), (3, NULL, false), (4, true, true)',
     { populate: ['SELECT * FROM t WHERE f = g', 'SELECT * FROM t WHERE NOT (f AND g)'], query: 'SELECT * FROM t WHERE (f AND g) IS NOT TRUE', outcome: 'either' }],
+
+  ['a test of a whole condition', 'CREATE TABLE t (region_id int, f bool, g int); INSERT INTO t VALUES (1, true, 1), (2, false, 1), (3, NULL, 1), (4, true, NULL)',
+    itself('SELECT * FROM t WHERE (f AND g = 1) IS NOT TRUE', { outcome: 'narrowed' })],
+  ['a condition that is a member of a sub-query', 'CREATE TABLE t (region_id int, f bool, g int); INSERT INTO t VALUES (1, true, 1), (2, false, 1), (3, NULL, 1), (4, true, NULL)',
+    itself('SELECT * FROM t WHERE (g = 1) NOT IN (SELECT u.f FROM t u WHERE u.f) OR (NOT f) IS DISTINCT FROM (g = 1)')],
 
   ['a date compared with an instant without its type', INSTANTS, { populate: ["SELECT * FROM t WHERE day < '2024-01-01 11:00:00+00'"], query: "SELECT * FROM t WHERE day <= '2024-01-01 10:00:00+00'", outcome: 'either' }],
   ['a date compared with a timestamptz, in another time zone', INSTANTS, itself("SELECT * FROM t WHERE day > '2024-01-01 03:00:00+00'::timestamptz", { session: NEW_YORK })],

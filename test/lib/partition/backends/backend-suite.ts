@@ -272,6 +272,51 @@ export function partitionBackendSuite(name: string, start: () => Promise<Backend
       expect(await cache.getPartitionKeys()).to.deep.include([other, 'integer'])
     })
 
+    it('keeps no set that was begun before an invalidation of its tables', async () => {
+      const tables = ['public.poi', 'users']
+      const keep = async (since: Awaited<ReturnType<typeof cache.begin>>, options: object = { tables }): Promise<boolean> => cache.setSet('h', [1], { since, ...options })
+      const reaching: object[] = [{ table: 'poi' }, { table: 'public.poi' }, { table: 'app.users' }, { table: 'users' }, {}, { olderThan: new Date(Date.now() + 600_000) }, { partitionKey: pk }]
+      for (const options of reaching) {
+        const since = await cache.begin()
+        await cache.invalidate(options)
+        expect(await keep(since), JSON.stringify(options)).to.equal(false)
+        expect(await cache.exists('h')).to.equal(false)
+        expect(await keep(await cache.begin()), 'a later one').to.equal(true)
+      }
+      for (const options of [{ table: 'app.poi' }, { table: 'public' }, { table: 'other' }, { table: 'poi', partitionKey: `${pk} 2` }]) {
+        const since = await cache.begin()
+        await cache.invalidate(options)
+        await cache.invalidate(options)
+        expect(await keep(since), JSON.stringify(options)).to.equal(true)
+      }
+      const since = await cache.begin()
+      expect(await keep(since, {})).to.equal(true)
+      await cache.invalidate({ table: 'other' })
+      expect(await keep(since, {}), 'nobody said what it was computed from').to.equal(false)
+    })
+
+    it('stops a set of a partition key that nothing has registered yet, and of one that was dropped', async () => {
+      const fresh = `${pk} fresh`
+      const options = { partitionKey: fresh }
+      let since = await cache.begin(options)
+      await cache.invalidate({ table: 'poi' })
+      expect(await cache.setSet('h', [1], { ...options, since, tables: ['poi'] })).to.equal(false)
+      since = await cache.begin(options)
+      expect(await cache.setSet('h', [1], { ...options, since, tables: ['poi'] })).to.equal(true)
+      since = await cache.begin(options)
+      await cache.deletePartitionKey(fresh)
+      expect(await cache.setSet('h', [1], { ...options, since, tables: ['poi'] })).to.equal(false)
+    })
+
+    it('leaves no set behind that was begun before an invalidation, however they meet', async () => {
+      for (let round = 0; round < 8; round++) {
+        const since = await cache.begin()
+        const writes = Array.from({ length: 4 }, (_, i) => cache.setSet(`h${i}`, Array.from({ length: 500 }, (_, key) => key), { since, tables: ['poi'] }))
+        await Promise.all([...writes.slice(0, round % 4), cache.invalidate({ table: 'poi' }), ...writes.slice(round % 4)])
+        expect(await cache.getAllKeys(), `round ${round}`).to.deep.equal([])
+      }
+    })
+
     it('drops a partition key whole, after which it may have another type', async () => {
       await cache.setSet('h', [1])
       await cache.deletePartitionKey(pk)

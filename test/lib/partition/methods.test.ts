@@ -1,0 +1,113 @@
+// needs: postgres
+import { expect } from 'chai'
+import pg from 'pg'
+import { applyCache } from '../../../lib/partition/apply.js'
+import { createCache } from '../../../lib/partition/create-cache.js'
+import type { PartitionCache } from '../../../lib/partition/cache.js'
+import type { Datatype } from '../../../lib/partition/key-types.js'
+import { NARROWING_METHODS } from '../../../lib/partition/narrow.js'
+import { populate } from '../../../lib/partition/populate.js'
+import { postgresSource } from '../../../lib/source/postgres.js'
+import type { Source } from '../../../lib/source/fetcher.js'
+import { testDatabase } from '../../support/postgres.js'
+import { rowsOf } from './narrowing-law.js'
+
+/** Keys of each type, the awkward ones among them, as SQL. */
+const KEYS: readonly (readonly [type: string, datatype: Datatype, keys: readonly string[]])[] = [
+  ['int2', 'integer', ['0', '1', '-3', '32767']],
+  ['int8', 'integer', ['0', '9007199254740993', '-5', '9223372036854775807']],
+  ['float4', 'float', ['0.1', '-2.5', "'NaN'", "'Infinity'", '7']],
+  ['float8', 'float', ['0.1', '1e300', "'NaN'", "'-Infinity'", '-0.0']],
+  ['numeric', 'float', ['0.10', '1.50', '7', '-2']],
+  ['text', 'text', ["''", "'it''s'", "E'back\\\\slash'", "'{a,\"b\"}'", "'NULL'", "E'two\\nlines'", "'é'"]],
+  ['char(5)', 'text', ["'n'", "'south'", "'it''s'"]],
+  ['timestamp', 'timestamp', ["'2024-01-01'", "'2024-01-01 00:00:00.000001'", "'infinity'", "'0044-03-15 BC'"]],
+  ['timestamptz', 'timestamp', ["'2024-01-01 00:00+00'", "'2024-07-01 12:00:00.5+02'", "'-infinity'"]],
+  ['date', 'timestamp', ["'2024-02-29'", "'1999-12-31'", "'infinity'"]],
+]
+/** Types that are kept as texts, which PostgreSQL does not compare with the type itself. */
+const AS_TEXT: readonly (readonly [type: string, keys: readonly string[]])[] = [['uuid', ["'00000000-0000-0000-0000-000000000001'", "'00000000-0000-0000-0000-000000000002'"]], ['bool', ['true', 'false']]]
+
+describe('the ways to narrow', function () {
+  this.timeout(60_000)
+  let database: Awaited<ReturnType<typeof testDatabase>>
+  let pool: pg.Pool
+  let client: pg.Client
+  let source: Source
+
+  before(async () => {
+    database = await testDatabase()
+    pool = new pg.Pool({ connectionString: database.url, max: 3 })
+    client = new pg.Client({ connectionString: database.url })
+    await client.connect()
+    source = postgresSource({ pool })
+  })
+  after(async () => {
+    await source.close()
+    await client.end()
+    await pool.end()
+    await database.drop()
+  })
+
+  async function fill(name: string, type: string, datatype: Datatype, keys: readonly string[]): Promise<PartitionCache> {
+    const rows = keys.flatMap((key, i) => [`(${key}, ${i % 2})`, `(${key}, 2)`])
+    await client.query(`CREATE TABLE ${name} (k ${type}, x int); INSERT INTO ${name} VALUES ${rows.join(', ')}, (NULL, 1)`)
+    const cache = await createCache('postgresql_array', 'k', datatype, { pool, tablePrefix: name })
+    await populate(`SELECT * FROM ${name} WHERE x = 1`, { source, cache })
+    return cache
+  }
+
+  for (const [i, [type, datatype, keys]] of KEYS.entries()) {
+    it(`keep the rows of ${type} keys, whatever is in them`, async () => {
+      const cache = await fill(`t${i}`, type, datatype, keys)
+      const query = `SELECT * FROM t${i} WHERE x = 1`
+      const expected = await rowsOf(client, query)
+      for (const nullKeys of ['keep', 'none'] as const) {
+        const wanted = nullKeys === 'keep' ? expected : await rowsOf(client, `${query} AND k IS NOT NULL`)
+        for (const method of NARROWING_METHODS) {
+          for (const lazy of method === 'IN_SUBQUERY' ? [true] : method.startsWith('TMP') ? [false, true] : [false]) {
+            const { sql, statements, stats } = await applyCache(query, { cache, method, lazy, nullKeys, source })
+            expect(stats.narrowed, stats.reason).to.equal(true)
+            for (const statement of statements) await client.query(statement)
+            expect(await rowsOf(client, sql), `${method}${lazy ? ', lazy' : ''}: ${sql}`).to.deep.equal(wanted)
+          }
+        }
+      }
+      await cache.close()
+    })
+  }
+
+  for (const [type, keys] of AS_TEXT) {
+    it(`keep the rows of ${type} keys; what PostgreSQL would not compare is left alone`, async () => {
+      const cache = await fill(`t_${type}`, type, 'text', keys)
+      const query = `SELECT * FROM t_${type} WHERE x = 1`
+      for (const lazy of [false, true]) {
+        const { sql, stats } = await applyCache(query, { cache, lazy, source })
+        expect(stats.narrowed).to.equal(!lazy)
+        expect(await rowsOf(client, sql)).to.deep.equal(await rowsOf(client, query))
+      }
+      await cache.close()
+    })
+  }
+
+  it('end in an error, and never in fewer rows, where a set is gone that lazy SQL was made for', async () => {
+    const cache = await fill('gone', 'int4', 'integer', ['1', '2', '3'])
+    const { sql } = await applyCache('SELECT * FROM gone WHERE x = 1', { cache, lazy: true })
+    await cache.invalidate({})
+    const error: unknown = await client.query(sql).then(() => undefined, (reason: unknown) => reason)
+    expect(error).to.have.property('message').that.contains('narrow it again')
+    await cache.close()
+  })
+
+  it('leave a query alone whose set is too large a share of all', async () => {
+    const cache = await fill('shares', 'int4', 'integer', ['1', '2', '3', '4'])
+    const query = 'SELECT * FROM shares WHERE x = 1'
+    for (const totals of [{ totalKeys: 4 }, { source }]) {
+      expect((await applyCache(query, { cache, maxKeyShare: 0.5, ...totals })).stats).to.deep.include({ narrowed: true, keys: 2 })
+      const { sql, stats } = await applyCache(query, { cache, maxKeyShare: 0.4, ...totals })
+      expect(sql).to.equal(query)
+      expect(stats).to.deep.include({ narrowed: false, reason: 'the set holds 2 of 4 partitions, more than a share of 0.4' })
+    }
+    await cache.close()
+  })
+})
