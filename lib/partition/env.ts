@@ -103,3 +103,32 @@ export function backendOptionsFromEnv(type: CacheType, env: Environment = proces
     ...(port !== undefined && { port }), ...(database !== undefined && { database }), ...(username !== undefined && { username }), ...(password !== undefined && { password })
   }
 }
+
+/** The queues' provider that `QUERY_QUEUE_PROVIDER` names (default postgresql). */
+export function queueProviderFromEnv(env: Environment = processEnvironment()): string {
+  return optional(env, 'QUERY_QUEUE_PROVIDER') ?? 'postgresql'
+}
+
+/**
+ * What the environment says of a queue provider, in the words of `openQueues`' options: `PG_QUEUE_HOST`, `_PORT`, `_USER`, `_PASSWORD`,
+ * `_DB` (each: else the `DB_…` variable; where none is set, `PGURL` or `DATABASE_URL`) and `PG_QUEUE_TABLE_PREFIX`; `REDIS_HOST`, `_PORT`, `_USERNAME`, `_PASSWORD`,
+ * `QUERY_QUEUE_REDIS_DB` and `QUERY_QUEUE_REDIS_QUEUE_KEY`.
+ *
+ * @throws {InvalidArgumentError} a variable that the provider needs is missing; its name is the error's `argument`
+ */
+export function queueOptionsFromEnv(provider: string, env: Environment = processEnvironment()): Readonly<Record<string, string | number>> {
+  if (provider === 'postgresql') {
+    const own = (name: string): string | undefined => optional(env, `PG_QUEUE_${name === 'NAME' ? 'DB' : name}`, `DB_${name}`)
+    const isSplit = ['HOST', 'PORT', 'USER', 'NAME'].some(name => own(name) !== undefined) || optional(env, 'PGURL', 'DATABASE_URL') === undefined
+    for (const name of isSplit ? ['HOST', 'USER', 'NAME'] : []) if (own(name) === undefined) required(env, `PG_QUEUE_${name === 'NAME' ? 'DB' : name}`, 'the queues')
+    const url = databaseUrlFromEnv({ PGURL: env['PGURL'], DATABASE_URL: env['DATABASE_URL'],
+      ...Object.fromEntries(['HOST', 'PORT', 'USER', 'PASSWORD', 'NAME'].map(name => [`DB_${name}`, own(name)])) })
+    const prefix = optional(env, 'PG_QUEUE_TABLE_PREFIX')
+    return { connectionString: url, ...(prefix !== undefined && { tablePrefix: prefix }) }
+  }
+  if (provider !== 'redis') return {}
+  const [port, database] = [integer(env, 'REDIS_PORT'), integer(env, 'QUERY_QUEUE_REDIS_DB')]
+  const given = { username: optional(env, 'REDIS_USERNAME'), password: optional(env, 'REDIS_PASSWORD'), keyPrefix: optional(env, 'QUERY_QUEUE_REDIS_QUEUE_KEY'), port, database }
+  const known = Object.entries(given).filter((entry): entry is [string, string | number] => entry[1] !== undefined)
+  return { host: required(env, 'REDIS_HOST', 'the queues'), ...Object.fromEntries(known) }
+}

@@ -1,6 +1,6 @@
 import { KeyTypeError, UnsupportedQueryError } from '../errors.js'
 import type { Source } from '../source/fetcher.js'
-import type { PartitionCache } from './cache.js'
+import type { PartitionCache, SetOptions } from './cache.js'
 import type { Fragment } from './canonical.js'
 import { readCatalogue } from './catalogue.js'
 import { decompose, shapeOf, type Catalogue, type DecomposeOptions } from './decompose.js'
@@ -8,6 +8,7 @@ import { checkKeyColumns, keysIn, type KeyColumns } from './key-columns.js'
 import { forgetListing, usableSets } from './key-sets.js'
 import type { Datatype, PartitionKeyValue } from './key-types.js'
 import { narrowQuery } from './narrow.js'
+import { readOnly } from './read-only.js'
 import { readPattern } from './pattern.js'
 
 /** How a query's fragments are run and kept. */
@@ -28,6 +29,8 @@ export interface PopulateOptions extends Omit<DecomposeOptions, 'partitionKey'> 
   force?: boolean | undefined
   /** Fragments run at once (default 1). */
   concurrency?: number | undefined
+  /** Narrow a fragment by sets that are cached already before it is run (default true). */
+  restrict?: boolean | undefined
   /** Life of the sets, in ms (default: the cache's). */
   ttlMs?: number | undefined
   signal?: AbortSignal | undefined
@@ -66,7 +69,8 @@ const DEFAULT_MAX_KEYS = 5_000_000
 
 class TooLarge extends Error {}
 
-interface Run {
+/** What a fragment is run with. */
+export interface Run {
   readonly source: Source
   readonly cache: PartitionCache
   readonly partitionKey: string
@@ -107,7 +111,7 @@ export async function populate(sql: string, options: PopulateOptions): Promise<P
  *
  * @throws {UnsupportedQueryError} one of them shows other rows to other users, in other sessions or later
  */
-function tablesBehind({ tables }: Fragment, catalogue: Catalogue | undefined): string[] {
+export function tablesBehind({ tables }: Pick<Fragment, 'tables'>, catalogue: Catalogue | undefined): string[] {
   const behind = tables.flatMap(table => {
     const { hazard, sources = [] } = catalogue?.relation?.(table) ?? {}
     if (hazard !== undefined) throw new UnsupportedQueryError({ construct: hazard, reason: 'a set of partitions would hold for this session and this moment only' })
@@ -117,11 +121,34 @@ function tablesBehind({ tables }: Fragment, catalogue: Catalogue | undefined): s
 }
 
 async function runFragment(fragment: Fragment, run: Run): Promise<FragmentOutcome> {
+  for (let attempt = 1; ; attempt++) {
+    const { keys, asOf, since, ...outcome } = await computeFragment(fragment, run)
+    if (await storeFragment(fragment, { ...outcome, keys, asOf, since }, run)) return { ...outcome, keys: keys?.size }
+    if (attempt === ATTEMPTS) return { ...outcome, outcome: 'outdated', keys: undefined }
+  }
+}
+
+/** A fragment that was run, or not for a reason; `keys` and `asOf` are there where it is to be stored. */
+export interface ComputedFragment extends Omit<FragmentOutcome, 'keys'> {
+  readonly keys: Set<PartitionKeyValue> | undefined
+  /** When the set was true: the start of its query. */
+  readonly asOf: Date | undefined
+  /** What `cache.begin` answered before it. */
+  readonly since?: SetOptions['since']
+}
+
+/**
+ * Runs a fragment unless the cache says that there is no need to; stores nothing.
+ *
+ * @throws {KeyTypeError} its keys do not fit the partition key
+ * @throws {SourceError} the source cannot be reached: says nothing about the fragment
+ */
+export async function computeFragment(fragment: Fragment, run: Run): Promise<ComputedFragment> {
   const { cache, partitionKey, options: { retry = false, force = false, signal } } = run
-  const { hash, sql, tables } = fragment
+  const { hash, sql } = fragment
   const startedAt = performance.now()
-  const done = (outcome: FragmentOutcome['outcome'], keys?: number, error?: unknown): FragmentOutcome =>
-    ({ hash, sql, outcome, keys, ms: performance.now() - startedAt, ...(error === undefined ? {} : { error }) })
+  const done = (outcome: FragmentOutcome['outcome'], { keys, asOf, error }: { keys?: Set<PartitionKeyValue>, asOf?: Date, error?: unknown } = {}): ComputedFragment =>
+    ({ hash, sql, outcome, keys, asOf, ms: performance.now() - startedAt, ...(error === undefined ? {} : { error }) })
   signal?.throwIfAborted()
   if (!force) {
     if (await cache.exists(hash, { partitionKey }) && !await cache.isNull(hash, { partitionKey })) return done('cached')
@@ -131,23 +158,28 @@ async function runFragment(fragment: Fragment, run: Run): Promise<FragmentOutcom
   const timeout = new AbortController()
   const timer = startTimer(run.options.timeoutMs ?? DEFAULT_TIMEOUT_MS, timeout)
   try {
-    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const since = await cache.begin({ partitionKey })
-      const { keys, asOf } = await keysOf(fragment, run, signal ? AbortSignal.any([signal, timeout.signal]) : timeout.signal)
-      const isStored = await cache.setSet(hash, keys, { partitionKey, tables, query: sql, asOf, since, ...(run.columns.datatype ? { datatype: run.columns.datatype } : {}),
-        ...(run.options.ttlMs === undefined ? {} : { ttlMs: run.options.ttlMs }) })
-      forgetListing(cache)
-      if (isStored) return done('stored', keys.size)
-    }
-    return done('outdated')
+    const since = await cache.begin({ partitionKey })
+    return { ...done('stored', await keysOf(fragment, run, signal ? AbortSignal.any([signal, timeout.signal]) : timeout.signal)), since }
   } catch (error) {
-    if (signal?.aborted || error instanceof KeyTypeError || isTransient(error)) throw error
+    if (signal?.aborted || error instanceof KeyTypeError || (isTransient(error) && !timeout.signal.aborted)) throw error
     const outcome = error instanceof TooLarge ? 'too large' : timeout.signal.aborted || isCancelled(error) ? 'timeout' : 'failed'
-    await recordUnusable(fragment, outcome === 'timeout' ? 'timeout' : 'failed', run)
-    return done(outcome, undefined, outcome === 'failed' ? error : undefined)
+    return done(outcome, outcome === 'failed' ? { error } : {})
   } finally {
     clearTimeout(timer)
   }
+}
+
+/** Keeps what `computeFragment` found: the set, or that there is none to be had. False where an invalidation overtook the set. */
+export async function storeFragment(fragment: Fragment, { outcome, keys, asOf, since }: ComputedFragment, run: Run): Promise<boolean> {
+  const { cache, partitionKey, columns: { datatype }, options: { ttlMs } } = run
+  if (outcome === 'cached' || outcome === 'skipped') return true
+  if (!keys) {
+    await recordUnusable(fragment, outcome === 'timeout' ? 'timeout' : 'failed', run)
+    return true
+  }
+  const isStored = await cache.setSet(fragment.hash, keys, { partitionKey, tables: fragment.tables, query: fragment.sql, asOf, since, ...(datatype ? { datatype } : {}), ...(ttlMs === undefined ? {} : { ttlMs }) })
+  forgetListing(cache)
+  return isStored
 }
 
 function startTimer(timeoutMs: number, timeout: AbortController): NodeJS.Timeout | undefined {
@@ -163,18 +195,18 @@ function isTransient(error: unknown): boolean {
   return typeof error === 'object' && error !== null && 'isTransient' in error && error.isTransient === true && !isCancelled(error)
 }
 
-async function recordUnusable({ hash, sql, tables }: Fragment, status: 'timeout' | 'failed', { cache, partitionKey }: Run): Promise<void> {
-  // a partition key that no set has registered yet has no place for marks: the fragment is simply tried again
-  if (await cache.getDatatype({ partitionKey }) === undefined) return
-  await cache.setNull(hash, { partitionKey, status, query: sql, tables })
+async function recordUnusable({ hash, sql, tables }: Fragment, status: 'timeout' | 'failed', { cache, partitionKey, columns: { datatype } }: Run): Promise<void> {
+  // a partition key of unknown type that no set has registered yet has no place for marks: the fragment is simply tried again
+  if (datatype === undefined && await cache.getDatatype({ partitionKey }) === undefined) return
+  await cache.setNull(hash, { partitionKey, status, query: sql, tables, ...(datatype ? { datatype } : {}) })
 }
 
 /** Runs a fragment, or knows without running it that there is nothing. */
 async function keysOf(fragment: Fragment, { source, cache, partitionKey, columns, options }: Run, signal: AbortSignal): Promise<{ keys: Set<PartitionKeyValue>, asOf: Date }> {
-  const { maxKeys = DEFAULT_MAX_KEYS, timeoutMs = DEFAULT_TIMEOUT_MS, pureFunctions, catalogue } = options
+  const { maxKeys = DEFAULT_MAX_KEYS, timeoutMs = DEFAULT_TIMEOUT_MS, pureFunctions, catalogue, restrict = true } = options
   let asOf = new Date()
   let { sql } = fragment
-  const column = readPattern(sql)?.key.column
+  const column = restrict ? readPattern(sql)?.key.column : undefined
   if (column !== undefined) {
     const { usable } = await usableSets(sql, { cache, partitionKey, pureFunctions, catalogue }, { except: fragment.hash, column })
     const dated = usable.flatMap(({ hash, storedAt }) => storedAt === undefined ? [] : [{ hash, storedAt }])
@@ -188,7 +220,7 @@ async function keysOf(fragment: Fragment, { source, cache, partitionKey, columns
   }
   const keys = new Set<PartitionKeyValue>()
   const seen = new Set<unknown>()
-  for await (const batch of source.query(sql, { signal, ...(timeoutMs > 0 ? { timeoutMs } : {}) })) {
+  for await (const batch of readOnly(source, sql, { signal, ...(timeoutMs > 0 ? { timeoutMs } : {}) })) {
     for (const key of keysIn(batch, columns)) {
       const identity = key instanceof Date ? key.getTime() : key
       if (seen.has(identity)) continue

@@ -16,6 +16,8 @@ export interface TestPostgres {
   isolated: boolean
   /** Pull it down without a checkpoint, as a crash does, and start it again on the same data; not every server can. */
   crash?(): Promise<void>
+  /** Shuts down at once, cutting every connection, and starts again; only of servers that are ours. */
+  restart?(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -87,25 +89,38 @@ async function startLocal(bin: string): Promise<TestPostgres> {
     for (let i = 0; i < 150 && existsSync(join(dir, 'data', 'postmaster.pid')); i++) Atomics.wait(cell, 0, 0, 20)
     rmSync(dir, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 })
   }
+  const ended = async (): Promise<void> => {
+    server.ref()
+    const exited = new Promise(resolve => server.exitCode === null ? server.once('exit', resolve) : resolve(null))
+    stopNow() // fast shutdown
+    await exited
+  }
   process.once('exit', removeNow)
   const url = `postgres://postgres@127.0.0.1:${port}/postgres`
-  await untilReady(url, server)
-  server.unref()
+  const ready = async (): Promise<void> => {
+    await untilReady(url, server)
+    server.unref()
+  }
+  const again = async (): Promise<void> => {
+    server = launch()
+    await ready()
+  }
+  await ready()
   return {
     url, isolated: true, description: `local server ${bin}`,
     async crash() {
       const exited = new Promise(resolve => server.once('exit', resolve))
       server.kill('SIGQUIT') // immediate shutdown
       await exited
-      server = launch()
-      await untilReady(url, server)
-      server.unref()
+      await again()
+    },
+    async restart() {
+      await ended()
+      await again()
     },
     async stop() {
       process.removeListener('exit', removeNow)
-      const exited = new Promise(resolve => server.exitCode === null ? server.once('exit', resolve) : resolve(null))
-      stopNow() // fast shutdown
-      await exited
+      await ended()
       rmSync(dir, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 })
     },
   }

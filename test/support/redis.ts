@@ -13,6 +13,8 @@ export interface TestRedis {
   stop(): Promise<void>
   /** Ends the server at `port` at once, as a crash does. */
   kill(port: number): Promise<void>
+  /** Starts it again, over what it had written. */
+  start(port: number): Promise<void>
 }
 
 /** Ports of a cluster's nodes: each has a bus 10,000 above, which must exist and be free too. */
@@ -52,7 +54,7 @@ async function untilReady(port: number, server: ChildProcess): Promise<void> {
 
 function start(dir: string, port: number, settings: readonly string[]): ChildProcess {
   const home = join(dir, String(port))
-  mkdirSync(home)
+  mkdirSync(home, { recursive: true })
   return spawn('redis-server', ['--port', String(port), '--bind', '127.0.0.1', '--dir', home, '--save', '', '--appendonly', 'no', ...settings], { stdio: 'ignore' })
 }
 
@@ -79,6 +81,11 @@ async function startAll(ports: readonly number[], settings: readonly string[], r
       servers.get(port)!.ref()
       servers.get(port)!.kill('SIGKILL')
       await ended(servers.get(port)!)
+    },
+    async start(port) {
+      servers.set(port, start(dir, port, settings))
+      await untilReady(port, servers.get(port)!)
+      servers.get(port)!.unref()
     },
     async stop() {
       process.removeListener('exit', stopNow)

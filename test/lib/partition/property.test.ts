@@ -7,6 +7,10 @@ import { partitionCache } from '../../../lib/partition/cache.js'
 import { NARROWING_METHODS } from '../../../lib/partition/narrow.js'
 import { populate } from '../../../lib/partition/populate.js'
 import { UnsupportedQueryError } from '../../../lib/errors.js'
+import { openQueues } from '../../../lib/queue/open-queues.js'
+import { pushToOriginalQueryQueue } from '../../../lib/queue/push-queries.js'
+import { processFragments, type ProcessFragmentsOptions } from '../../../pipelines/process-fragments.js'
+import { processQueries } from '../../../pipelines/process-queries.js'
 import { postgresSource } from '../../../lib/source/postgres.js'
 import { testDatabase } from '../../support/postgres.js'
 import { narrowerPlan, randomOf, randomPlan, randomWorld, widerPlan, writeQuery, type Random, type RandomQuery, type World } from './random-queries.js'
@@ -90,6 +94,15 @@ describe('narrowing, over random schemas, data and queries', () => {
     }
   }
 
+  async function throughQueues({ sql, params }: RandomQuery, { onProgress: _, ...options }: ProcessFragmentsOptions): Promise<{ stored: number, failed: number }> {
+    const queues = await openQueues('memory')
+    await pushToOriginalQueryQueue(sql, { queues, params, partitionKey: options.cache.partitionKey })
+    await processQueries({ ...options, queues, untilEmpty: true })
+    const report = await processFragments({ ...options, queues, untilEmpty: true, concurrency: 2 })
+    await queues.close()
+    return report
+  }
+
   it('answers the same rows as the query itself', async function () {
     this.timeout(isLong ? 3_600_000 : 120_000)
     for (let round = 0; count.pairs < PAIRS; round++) {
@@ -103,12 +116,13 @@ describe('narrowing, over random schemas, data and queries', () => {
         for (const one of random.chance(0.5) ? [plan, widerPlan(random, plan)] : [plan]) {
           const query = writeQuery(random, one, world)
           if (!await answerOf(client, query)) continue
+          const variants = { pureFunctions: ['dist'], bucketSteps: random.pick([0, 0, 1, 2]), keepAllAttributes: random.chance(0.8), followGraph: random.chance(0.9) }
           try {
-            const report = await populate(query.sql, { source, cache, params: query.params, pureFunctions: ['dist'], bucketSteps: random.pick([0, 0, 1, 2]),
-              keepAllAttributes: random.chance(0.8), followGraph: random.chance(0.9) })
+            // every other world's sets are made by the workers of the queues
+            const report = round % 2 ? await populate(query.sql, { source, cache, params: query.params, ...variants }) : await throughQueues(query, { source, cache, ...variants })
             count.fragments += report.stored + report.failed
             count.failedFragments += report.failed
-            if (process.env['MILLRACE_SHOW_FAILED']) for (const { outcome, sql, error } of report.outcomes) if (outcome === 'failed') console.log(String(error), '\n', sql, '\n', query.sql)
+            if (process.env['MILLRACE_SHOW_FAILED'] && 'outcomes' in report) for (const { outcome, sql, error } of report.outcomes) if (outcome === 'failed') console.log(String(error), '\n', sql, '\n', query.sql)
           } catch (error) {
             if (!(error instanceof UnsupportedQueryError)) throw error
           }

@@ -128,7 +128,9 @@ describe('wrong results of the system that came before', function () {
   it('W9: keeps no set whose query ran while its table changed', async () => {
     const cache = await createCache('memory', 'region_id')
     let runs = 0
-    const slow: Source = { ...source, query: (sql, options) => {
+    // read by plain queries, so that the test sees them
+    const { snapshot: _, ...plain } = source
+    const slow: Source = { ...plain, query: (sql, options) => {
       if (sql.startsWith('SELECT DISTINCT') && ++runs === 1) {
         return (async function * () {
           yield * source.query(sql, options)
@@ -142,7 +144,7 @@ describe('wrong results of the system that came before', function () {
     const report = await populate("SELECT * FROM regions WHERE country = 'IT'", { source: slow, cache })
     expect([runs, report.stored, report.outcomes[0]!.keys]).to.deep.equal([2, 1, 1])
     await client.query('DELETE FROM regions WHERE region_id = 99')
-    const always: Source = { ...source, query: (sql, options) => (async function * () {
+    const always: Source = { ...plain, query: (sql, options) => (async function * () {
       yield * source.query(sql, options)
       await cache.invalidate({ table: 'regions' })
     })() }
