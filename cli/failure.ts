@@ -57,7 +57,8 @@ export function exitCodeOf(error: unknown): number {
 }
 
 /** Facts of an error that are worth printing as JSON: what its class adds to the message. */
-const FACTS = ['argument', 'table', 'ids', 'columns', 'column', 'id', 'batch', 'reason', 'cached', 'seen', 'file', 'errno', 'source', 'sqlState'] as const
+const FACTS = ['argument', 'table', 'ids', 'columns', 'column', 'id', 'batch', 'reason', 'cached', 'seen', 'file', 'errno', 'source', 'sqlState',
+  'construct', 'position', 'backend', 'keyType'] as const
 
 /** An error as data. Batches' causes are texts. */
 export function errorFacts(error: unknown): Record<string, unknown> {

@@ -1,7 +1,5 @@
 #!/usr/bin/env node
-import { main } from './main.js'
+import { runMain } from './main.js'
+import { programOf } from './program.js'
 
-const code = await main(process.argv.slice(2))
-process.exitCode = code
-// after a signal the process ends now, whatever is still open
-if (code > 128) process.exit(code)
+await runMain({ name: 'millrace', programOf })

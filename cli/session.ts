@@ -11,6 +11,8 @@ export interface Session {
   readonly stdout: NodeJS.WriteStream
   readonly stderr: NodeJS.WriteStream
   readonly redact: Redactor
+  /** Keep these passwords, and those in these URLs, out of everything that is printed from now on. */
+  hide(found: { passwords: readonly string[], urls: readonly string[] }): void
   /** What the process will exit with; see `failure.ts`. */
   exitCode: number
 }

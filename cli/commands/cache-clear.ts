@@ -1,11 +1,10 @@
-import { createInterface } from 'node:readline/promises'
 import type { Command } from 'commander'
 import { withCache } from '../cache.js'
-import { EXIT } from '../failure.js'
+import { isConfirmed } from '../confirm.js'
 import { cacheDirOption, examples, jsonOption, type CacheOptions } from '../options.js'
 import { jsonLine } from '../output/json.js'
 import { counted, formatBytes } from '../output/text.js'
-import { note, print, type Session } from '../session.js'
+import { print, type Session } from '../session.js'
 
 interface ClearOptions extends CacheOptions {
   yes?: boolean
@@ -27,22 +26,9 @@ export function addClear(parent: Command, session: Session): void {
 async function clear(pattern: string | undefined, options: ClearOptions, session: Session): Promise<void> {
   await withCache(options, session, async cache => {
     const tables = (await cache.tables()).filter(({ table }) => pattern === undefined || table.includes(pattern))
-    if (options.yes !== true && tables.length > 0 && session.stdin === process.stdin && process.stdin.isTTY && !await confirmed(session,
-      `Forget ${tables.map(({ table, bytes }) => `${table} (${formatBytes(bytes)})`).join(', ')}?`)) {
-      note(session, 'nothing was cleared')
-      session.exitCode = EXIT.failure
-      return
-    }
+    const question = `Forget ${tables.map(({ table, bytes }) => `${table} (${formatBytes(bytes)})`).join(', ')}?`
+    if (tables.length > 0 && !await isConfirmed(options, question, session)) return
     const cleared = await cache.clear(pattern)
     print(session, options.json ? jsonLine({ cleared }) : `${counted(cleared, 'table')} cleared`)
   })
-}
-
-async function confirmed(session: Session, question: string): Promise<boolean> {
-  const terminal = createInterface({ input: session.stdin, output: session.stderr })
-  try {
-    return /^y(es)?$/i.test((await terminal.question(`${question} [y/N] `, { signal: session.signal })).trim())
-  } finally {
-    terminal.close()
-  }
 }

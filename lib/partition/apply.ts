@@ -1,3 +1,4 @@
+import { emit } from '../queue/metrics.js'
 import { InvalidArgumentError, UnsupportedQueryError } from '../errors.js'
 import type { Source } from '../source/fetcher.js'
 import { readCatalogue } from './catalogue.js'
@@ -99,5 +100,7 @@ export async function applyCache(sql: string, options: ApplyOptions): Promise<Ap
   } catch (error) {
     if (error instanceof UnsupportedQueryError) return alone(error.message)
     throw error
+  } finally {
+    emit('millrace:partition:lookup', { partitionKey, ...counts })
   }
 }

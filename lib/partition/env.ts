@@ -56,8 +56,16 @@ export function tablePrefixFromEnv(type: CacheType, env: Environment = processEn
   return `${(variable && optional(env, variable)) ?? DEFAULT_PREFIX}_`
 }
 
-/** `DB_HOST`, `DB_PORT`, `DB_USER`, `DB_PASSWORD` and `DB_NAME` as one URL. */
+/** What must not be printed: passwords, and URLs that may hold some. */
+export function secretsOf(env: Environment): { passwords: string[], urls: string[] } {
+  const valuesOf = (ending: RegExp): string[] => Object.entries(env).flatMap(([name, value]) => value && ending.test(name) ? [value] : [])
+  return { passwords: valuesOf(/PASSWORD$/), urls: valuesOf(/URL$/) }
+}
+
+/** `DB_HOST`, `DB_PORT`, `DB_USER`, `DB_PASSWORD` and `DB_NAME` as one URL; where none is set, `PGURL` or `DATABASE_URL`. */
 export function databaseUrlFromEnv(env: Environment = processEnvironment()): string {
+  const url = optional(env, 'DB_HOST', 'DB_PORT', 'DB_USER', 'DB_NAME') === undefined ? optional(env, 'PGURL', 'DATABASE_URL') : undefined
+  if (url !== undefined) return url
   const part = (name: string): string => encodeURIComponent(required(env, name, 'PostgreSQL'))
   const password = optional(env, 'DB_PASSWORD')
   const host = required(env, 'DB_HOST', 'PostgreSQL')
@@ -65,6 +73,15 @@ export function databaseUrlFromEnv(env: Environment = processEnvironment()): str
   // a folder of sockets is no host name of a URL
   const where = host.startsWith('/') ? '' : `${host.includes(':') ? `[${host}]` : host}:${optional(env, 'DB_PORT') ?? '5432'}`
   return `postgres://${user}@${where}/${part('DB_NAME')}${host.startsWith('/') ? `?host=${encodeURIComponent(host)}&port=${optional(env, 'DB_PORT') ?? '5432'}` : ''}`
+}
+
+/** Where queries run: as `databaseUrlFromEnv`, but each `PG_DB_…` variable goes before its `DB_…`. */
+export function sourceUrlFromEnv(env: Environment = processEnvironment()): string {
+  const own = Object.fromEntries(['HOST', 'PORT', 'USER', 'PASSWORD'].flatMap(part => {
+    const value = optional(env, `PG_DB_${part}`)
+    return value === undefined ? [] : [[`DB_${part}`, value]]
+  }))
+  return databaseUrlFromEnv({ ...env, ...own })
 }
 
 const REDIS = { redis_set: { start: 'REDIS_SET', databases: ['REDIS_SET_DB', 'REDIS_CACHE_DB'] }, redis_bit: { start: 'REDIS_BIT', databases: ['REDIS_BIT_DB'] } }
@@ -85,4 +102,31 @@ export function backendOptionsFromEnv(type: CacheType, env: Environment = proces
     ...common, host: optional(env, `${start}_HOST`) ?? required(env, 'REDIS_HOST', type),
     ...(port !== undefined && { port }), ...(database !== undefined && { database }), ...(username !== undefined && { username }), ...(password !== undefined && { password })
   }
+}
+
+/** The queues' provider that `QUERY_QUEUE_PROVIDER` names (default postgresql). */
+export function queueProviderFromEnv(env: Environment = processEnvironment()): string {
+  return optional(env, 'QUERY_QUEUE_PROVIDER') ?? 'postgresql'
+}
+
+/**
+ * What the environment says of a queue provider, in the words of `openQueues`' options: `PG_QUEUE_HOST`, `_PORT`, `_USER`, `_PASSWORD`,
+ * `_DB` (each: else the `DB_…` variable) and `PG_QUEUE_TABLE_PREFIX`; `REDIS_HOST`, `_PORT`, `_USERNAME`, `_PASSWORD`,
+ * `QUERY_QUEUE_REDIS_DB` and `QUERY_QUEUE_REDIS_QUEUE_KEY`.
+ *
+ * @throws {InvalidArgumentError} a variable that the provider needs is missing; its name is the error's `argument`
+ */
+export function queueOptionsFromEnv(provider: string, env: Environment = processEnvironment()): Readonly<Record<string, string | number>> {
+  if (provider === 'postgresql') {
+    const own = (name: string): string | undefined => optional(env, `PG_QUEUE_${name === 'NAME' ? 'DB' : name}`, `DB_${name}`)
+    for (const name of ['HOST', 'USER', 'NAME']) if (own(name) === undefined) required(env, `PG_QUEUE_${name === 'NAME' ? 'DB' : name}`, 'the queues')
+    const url = databaseUrlFromEnv(Object.fromEntries(['HOST', 'PORT', 'USER', 'PASSWORD', 'NAME'].map(name => [`DB_${name}`, own(name)])))
+    const prefix = optional(env, 'PG_QUEUE_TABLE_PREFIX')
+    return { connectionString: url, ...(prefix !== undefined && { tablePrefix: prefix }) }
+  }
+  if (provider !== 'redis') return {}
+  const [port, database] = [integer(env, 'REDIS_PORT'), integer(env, 'QUERY_QUEUE_REDIS_DB')]
+  const given = { username: optional(env, 'REDIS_USERNAME'), password: optional(env, 'REDIS_PASSWORD'), keyPrefix: optional(env, 'QUERY_QUEUE_REDIS_QUEUE_KEY'), port, database }
+  const known = Object.entries(given).filter((entry): entry is [string, string | number] => entry[1] !== undefined)
+  return { host: required(env, 'REDIS_HOST', 'the queues'), ...Object.fromEntries(known) }
 }

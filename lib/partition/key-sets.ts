@@ -1,3 +1,4 @@
+import { emit } from '../queue/metrics.js'
 import type { PartitionCache } from './cache.js'
 import { decompose, shapeOf, type DecomposeOptions } from './decompose.js'
 import { hashOf, type Fragment } from './canonical.js'
@@ -130,5 +131,6 @@ export async function getPartitionKeys(sql: string, options: LookupOptions): Pro
   const { cache, partitionKey = cache.partitionKey } = options
   const { usable, fragments } = await usableSets(sql, options)
   const { keys, used } = await cache.lookup(usable.map(({ hash }) => hash), { partitionKey })
+  emit('millrace:partition:lookup', { partitionKey, fragments: fragments.length, hits: used.length })
   return { keys, fragments: fragments.length, hits: used.length }
 }

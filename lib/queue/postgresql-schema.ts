@@ -110,7 +110,6 @@ export function queueStatements({ table, sequence, channel }: QueueNames): Queue
       ORDER BY hash, partition_key
       ON CONFLICT (hash, partition_key) DO UPDATE SET
         priority = greatest(held.priority, excluded.priority), rerun = greatest(held.rerun, excluded.rerun),
-        datatype = coalesce(held.datatype, excluded.datatype), tables = coalesce(held.tables, excluded.tables),
         is_pushed_again = held.lease IS NOT NULL,
         available_at = CASE WHEN held.lease IS NULL AND held.attempts = 0 THEN least(held.available_at, excluded.available_at) ELSE held.available_at END
       WHERE held.dead_at IS NULL

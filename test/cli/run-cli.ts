@@ -17,17 +17,19 @@ export interface CliResult {
 export interface CliOptions {
   env?: Record<string, string> | undefined
   stdin?: string | undefined
+  /** The program (default `millrace`). */
+  program?: string | undefined
 }
 
-/** The environment without anything that names a database. */
+/** The environment without anything that names a database or a cache. */
 function cleanEnv(extra: Record<string, string> = {}): NodeJS.ProcessEnv {
-  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(PG|DATABASE_URL|MILLRACE_)/.test(name)))
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(PG|DATABASE_URL|MILLRACE_|DB_|CACHE_BACKEND|REDIS_|ROCKSDB_|QUERY_QUEUE_)/.test(name)))
   return { ...env, ...extra }
 }
 
 /** Start the real command line. */
-export function startCli(args: readonly string[], { env }: CliOptions = {}): ChildProcessWithoutNullStreams {
-  return spawn(process.execPath, ['--import=tsx', join(root, 'cli/millrace.ts'), ...args], { cwd: root, env: cleanEnv(env), stdio: 'pipe' })
+export function startCli(args: readonly string[], { env, program = 'millrace' }: CliOptions = {}): ChildProcessWithoutNullStreams {
+  return spawn(process.execPath, ['--import=tsx', join(root, `cli/${program}.ts`), ...args], { cwd: root, env: cleanEnv(env), stdio: 'pipe' })
 }
 
 /** Run the real command line to its end. */

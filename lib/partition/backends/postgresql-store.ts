@@ -57,8 +57,8 @@ export interface PostgresqlStore {
   close(): Promise<void>
 }
 
-// text as the server sent it: nothing depends on what parsers the process has set for pg
-const RAW = { getTypeParser: () => (value: string): string => value }
+/** Text as the server sent it: nothing depends on what parsers the process has set for pg. */
+export const RAW = { getTypeParser: () => (value: string): string => value }
 const PAGE_ROWS = 5000
 const DEFAULT_PREFIX = 'partitioncache'
 const TRANSIENT = /^(08|53|57P0|40|55P03|58|ECONN|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN)|terminated|timeout/i
@@ -80,7 +80,8 @@ function infoOf(row: Row): EntryInfo {
   }
 }
 
-function isTransient(error: unknown): boolean {
+/** Whether another attempt may help. */
+export function isTransientPostgres(error: unknown): boolean {
   const { code, message } = error as { code?: unknown, message?: unknown }
   return TRANSIENT.test(String(code)) || (code === undefined && TRANSIENT.test(String(message)))
 }
@@ -105,7 +106,7 @@ export async function postgresqlStore(type: string, { pool, tablePrefix = DEFAUL
       const result = await (pool as QueryPool).query({ text, types: RAW, ...(values && { values: [...values] }) })
       return result.rows as Row[]
     } catch (cause) {
-      throw new PartitionBackendError({ backend: type, action: `could not ${action}`, cause, isTransient: isTransient(cause) })
+      throw new PartitionBackendError({ backend: type, action: `could not ${action}`, cause, isTransient: isTransientPostgres(cause) })
     }
   }
 

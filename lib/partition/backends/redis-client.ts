@@ -1,5 +1,6 @@
 import { InvalidArgumentError, MissingDependencyError, messageOf } from '../../errors.js'
 import { PartitionBackendError } from '../backend.js'
+import { redisSubscription } from './redis-subscriber.js'
 
 /** A reply as far as it is used here. Texts are Buffers where `binary` was asked for. */
 export type Reply = string | number | Buffer | null | readonly Reply[]
@@ -10,6 +11,8 @@ export interface RedisCommands {
   send(key: string, args: readonly (string | Buffer)[], options?: { binary?: boolean }): Promise<Reply>
   /** One sender for each master, for commands without a key. */
   nodes(): Promise<((args: readonly string[]) => Promise<Reply>)[]>
+  /** Calls `heard` on each message of a channel, and whenever one may have been missed, until the answer is called. */
+  subscribe(channel: string, heard: () => void): Promise<() => Promise<void>>
   close(): Promise<void>
 }
 
@@ -128,6 +131,7 @@ export async function redisCommands(type: string, options: RedisOptions): Promis
   return {
     send: (key, args, sendOptions) => settled(String(args[0]), () => commands.send(key, args, sendOptions)),
     nodes: async () => (await settled('listing the masters', () => commands.nodes())).map(send => args => settled(String(args[0]), () => send(args))),
+    subscribe: (channel, heard) => redisSubscription(options.client ?? own!.client, channel, heard, timeoutMs),
     async close() { await own?.close() }
   }
 }

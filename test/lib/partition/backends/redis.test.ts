@@ -1,34 +1,15 @@
 // needs: redis
 import { expect } from 'chai'
-import { Cluster, Redis } from 'ioredis'
-import { createClient, createCluster } from 'redis'
+import { Redis } from 'ioredis'
+import { createClient } from 'redis'
 import { redisBitBackend } from '../../../../lib/partition/backends/redis-bit.js'
-import type { RedisClient } from '../../../../lib/partition/backends/redis-client.js'
 import { redisSetBackend } from '../../../../lib/partition/backends/redis-set.js'
 import { partitionCache, type PartitionCache } from '../../../../lib/partition/cache.js'
+import { clientOf } from '../../../support/redis-clients.js'
 import { startRedis, startRedisCluster, type TestRedis } from '../../../support/redis.js'
 import { partitionBackendSuite, type BackendStore } from './backend-suite.js'
 
 type Open = typeof redisSetBackend
-
-/** Any command by any client, for what the tests do behind a backend's back. */
-type Command = (key: string, ...args: string[]) => Promise<unknown>
-
-async function clientOf(server: TestRedis, driver: 'redis' | 'ioredis'): Promise<{ client: RedisClient, command: Command, end: () => Promise<void> }> {
-  const isCluster = server.ports.length > 1
-  if (driver === 'ioredis') {
-    const client = isCluster ? new Cluster(server.ports.map(port => ({ host: '127.0.0.1', port }))) : new Redis(server.url)
-    return { client, command: (_, name, ...args) => client.call(name, ...args), end: async () => { await client.quit() } }
-  }
-  if (isCluster) {
-    const client = createCluster({ rootNodes: server.ports.map(port => ({ url: `redis://127.0.0.1:${port}` })) })
-    await client.connect()
-    return { client, command: (key, ...args) => client.sendCommand(key, false, args), end: async () => { await client.close() } }
-  }
-  const client = createClient({ url: server.url })
-  await client.connect()
-  return { client, command: (_, ...args) => client.sendCommand(args), end: async () => { await client.close() } }
-}
 
 async function store(open: Open, kind: string, server: TestRedis, driver: 'redis' | 'ioredis'): Promise<BackendStore> {
   const { client, command, end } = await clientOf(server, driver)
