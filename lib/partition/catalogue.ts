@@ -3,17 +3,19 @@ import { parseSelect } from '../sql/grammar.js'
 import { functionName, type Volatility } from '../sql/volatility.js'
 import type { Source } from '../source/fetcher.js'
 import type { Catalogue } from './decompose.js'
+import { functionsIn, RELATIONS, relationFacts, type RelationFacts, type RelationRow } from './relations.js'
 import { tableText, type TableFacts } from './scope.js'
 
 // a NOT NULL that some rows need not obey counts as none: of inheritance children, not inherited, not validated (PostgreSQL 18)
 const COLUMNS = `SELECT r.name AS "table", a.attname::text AS "column",
-    CASE WHEN t.typtype = 'e' THEN 'enum' WHEN t.typtype = 'd' THEN 'domain' WHEN NOT coalesce(l.collisdeterministic, true) THEN 'nondeterministic' ELSE t.typname::text END AS type,
+    CASE WHEN t.typtype = 'e' THEN 'enum' WHEN 'c' IN (t.typtype, u.typtype) THEN 'composite' WHEN t.typtype = 'd' THEN 'domain' WHEN NOT coalesce(l.collisdeterministic, true) THEN 'nondeterministic' ELSE t.typname::text END AS type,
     a.attnotnull AND (c.relkind = 'p' OR NOT c.relhassubclass) AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint k
       WHERE k.conrelid = c.oid AND k.contype = 'n' AND (k.connoinherit OR NOT k.convalidated) AND k.conkey = ARRAY[a.attnum]) AS notnull
   FROM pg_catalog.unnest($1::text[]) AS r(name)
   JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(r.name)
   JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
   JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+  LEFT JOIN pg_catalog.pg_type u ON u.oid = t.typbasetype
   LEFT JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation`
 
 const FUNCTIONS = `SELECT n.nspname::text AS schema, p.proname::text AS name, pg_catalog.pg_function_is_visible(p.oid) AS visible,
@@ -27,6 +29,7 @@ interface Known {
   readonly catalogue: Catalogue
   readonly tables: Map<string, TableFacts | undefined>
   readonly functions: Map<string, Volatility | undefined>
+  readonly relations: Map<string, RelationFacts>
   readonly readAt: number
 }
 
@@ -35,9 +38,11 @@ const known = new WeakMap<Source, Known>()
 function emptyCatalogue(): Known {
   const tables = new Map<string, TableFacts | undefined>()
   const functions = new Map<string, Volatility | undefined>()
-  return { tables, functions, readAt: Date.now(), catalogue: {
+  const relations = new Map<string, RelationFacts>()
+  return { tables, functions, relations, readAt: Date.now(), catalogue: {
     volatility: (schema, name) => functions.get(schema === undefined ? name : `${schema}.${name}`),
-    tableFacts: (schema, name) => tables.get(tableText(schema, name))
+    tableFacts: (schema, name) => tables.get(tableText(schema, name)),
+    relation: table => relations.get(table)
   } }
 }
 
@@ -85,6 +90,13 @@ async function readTables(source: Source, names: readonly string[], { tables }: 
   }
 }
 
+async function readRelations(source: Source, names: readonly string[], state: Known): Promise<void> {
+  if (names.length === 0) return
+  const rows = await rowsOf(source, RELATIONS, names) as unknown as RelationRow[]
+  await readFunctions(source, functionsIn(rows).filter(name => !state.functions.has(name)), state)
+  for (const [name, facts] of relationFacts(names, rows, state.catalogue.volatility)) state.relations.set(name, facts)
+}
+
 /**
  * What a PostgreSQL source's catalogue says of the functions and tables that a query names; believed for a minute. Undefined for
  * other sources.
@@ -106,6 +118,8 @@ export async function readCatalogue(source: Source, sql: string): Promise<Catalo
   })
   const { tables: knownTables, functions: knownFunctions } = state
   await readFunctions(source, [...functions].filter(name => !knownFunctions.has(name)), state)
-  await readTables(source, [...tables].filter(name => !knownTables.has(name)), state)
+  const newTables = [...tables].filter(name => !knownTables.has(name))
+  await readTables(source, newTables, state)
+  await readRelations(source, newTables, state)
   return state.catalogue
 }

@@ -1,10 +1,11 @@
 import { namesOf, walk, type FunctionCall, type Node, type OperatorExpression, type Select, type SubLink, type TypeName } from '../sql/ast.js'
 import { canonicalNumber } from '../sql/decimal.js'
 import { isComparison, isLiteral, type Comparison, type Expression } from '../sql/expression.js'
-import { comparison, conjunction, disjunction, membership, negation, nullTest, operation } from '../sql/normal-form.js'
+import { areAlike, comparison, conjunction, disjunction, membership, negation, nullTest, operation } from '../sql/normal-form.js'
 import { quoteIdentifier } from '../sql/quote.js'
 import { isPlainOperator, isPlainType, volatilityOf } from '../sql/volatility.js'
 import { parameterLiteral } from './parameter.js'
+import { isSteadyComparison, isSteadyTime, isTimeType, timeTypeOf } from './times.js'
 import { tableText, Uncacheable, type Binding, type ReadingOptions, type Scope, type ShapeTable } from './scope.js'
 import { printSubquery } from './subquery.js'
 
@@ -21,15 +22,15 @@ export interface Reading {
 /** Columns that name a row's place or writer, not its content. */
 const SYSTEM_COLUMNS: ReadonlySet<string> = new Set(['ctid', 'xmin', 'xmax', 'cmin', 'cmax', 'tableoid'])
 
+/** Types of which neither is true: a row value is NULL or NOT NULL; a shape is less than, or at least, another. */
+const UNORDERLY: ReadonlySet<string> = new Set(['composite', 'box', 'circle', 'lseg', 'line', 'path', 'polygon'])
+
 /** Literals that mean another moment every day. */
 const MOVING_TIME = /\b(now|today|tomorrow|yesterday)\b/i
 
 /** Literals of these types are read the same in every session. */
 const LITERAL_TYPES: ReadonlySet<string> = new Set(['text', 'varchar', 'bpchar', 'name', 'char', 'json', 'jsonb', 'inet', 'cidr', 'macaddr', 'bytea', 'bit', 'varbit',
   'point', 'box', 'int4range', 'int8range', 'numrange'])
-
-const ISO_TIME = /^\d{4,}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?$/
-const ISO_INSTANT = /^\d{4,}-\d\d-\d\d[ T]\d\d:\d\d(?::\d\d(?:\.\d+)?)? ?(?:Z|[+-]\d\d(?::?\d\d)?)$/
 
 /** A column by the names it is given. @throws {Uncacheable} which table it belongs to is not certain */
 export function resolveColumn(names: readonly string[], scope: Scope, reading: Reading, location?: number): Expression {
@@ -49,6 +50,7 @@ function columnOf(binding: Binding, column: string, reading: Reading, location?:
       throw new Uncacheable(binding.why, location)
     case 'table':
       if (column === reading.options.partitionKey) reading.onKey(binding.table)
+      if (UNORDERLY.has(factsOf(binding.table, reading)?.columns.get(column)?.type ?? '')) throw new Uncacheable(`${column}, whose comparisons contradict each other`, location)
       return { k: 'col', table: binding.table, column }
     case 'derived': {
       const node = binding.columns.get(column)
@@ -88,7 +90,7 @@ export function convert(node: Node, scope: Scope, reading: Reading): Expression 
     if (fields.some(field => field.A_Star)) throw new Uncacheable('a whole row', location)
     return resolveColumn(namesOf(fields), scope, reading, location)
   }
-  if (node.A_Const) return constant(node)
+  if (node.A_Const) return constant(node, false)
   if (node.ParamRef) return parameter(node, reading, false)
   if (node.A_Expr) return operator(node.A_Expr, scope, reading)
   if (node.BoolExpr) {
@@ -107,7 +109,7 @@ export function convert(node: Node, scope: Scope, reading: Reading): Expression 
     const { arg, args, defresult } = node.CaseExpr
     const whens = args.flatMap(({ CaseWhen: when }) => when
       ? [' WHEN ', convert(when.expr, scope, reading), ' THEN ', convert(when.result, scope, reading)] : [])
-    return form('(CASE', ...(arg ? [' ', convert(arg, scope, reading)] : []), ...whens,
+    return formOf(reading, '(CASE', ...(arg ? [' ', convert(arg, scope, reading)] : []), ...whens,
       ...(defresult ? [' ELSE ', convert(defresult, scope, reading)] : []), ' END)')
   }
   if (node.SubLink) return sublink(node.SubLink, scope, reading)
@@ -124,19 +126,27 @@ function form(...parts: (string | Expression)[]): Expression {
   return { k: 'form', parts }
 }
 
-function listForm(name: string, nodes: readonly Node[], scope: Scope, reading: Reading): Expression {
-  const args = nodes.map(arg => convert(arg, scope, reading))
-  return form(`${name}(`, ...args.flatMap((arg, i) => i === 0 ? [arg] : [', ', arg]), ')')
+/** A form over values that are not compared. */
+function formOf(reading: Reading, ...parts: (string | Expression)[]): Expression {
+  checkParts(parts, reading)
+  return form(...parts)
 }
 
-function constant({ A_Const: value }: Node): Expression {
+function listForm(name: string, nodes: readonly Node[], scope: Scope, reading: Reading): Expression {
+  const args = nodes.map(arg => convert(arg, scope, reading))
+  return formOf(reading, `${name}(`, ...args.flatMap((arg, i) => i === 0 ? [arg] : [', ', arg]), ')')
+}
+
+function constant({ A_Const: value }: Node, isCompared: boolean): Expression {
   const { ival, fval, sval, boolval, isnull, location } = value!
   if (isnull) return { k: 'null' }
   if (boolval) return { k: 'bool', value: boolval.boolval ?? false }
   if (ival || fval) {
-    const text = canonicalNumber(fval?.fval ?? String(ival?.ival ?? 0))
+    const written = fval?.fval ?? String(ival?.ival ?? 0)
+    const text = canonicalNumber(written)
     if (text === undefined) throw new Uncacheable('a number of unusual form', location)
-    return { k: 'num', text }
+    // 2.0 is no 2 but where it is compared: x / 2.0 is another division than x / 2
+    return isCompared || /^-?\d+$/.test(written) ? { k: 'num', text } : form(written.startsWith('-') ? `(${written})` : written)
   }
   if (!sval) throw new Uncacheable('a bit string', location)
   return { k: 'text', value: checkTime(sval.sval ?? '', location) }
@@ -156,24 +166,31 @@ function parameter({ ParamRef: ref }: Node, { options }: Reading, isCompared: bo
   return literal
 }
 
-const ZONED: ReadonlySet<string> = new Set(['timestamptz', 'timetz'])
-const DATED: ReadonlySet<string> = new Set(['date', 'timestamp', 'timestamptz', 'time', 'timetz', 'interval'])
+/** The type of a column, where it is known. */
+function typeOf(value: Expression, reading: Reading): string | undefined {
+  return value.k === 'col' ? factsOf(value.table, reading)?.columns.get(value.column)?.type : undefined
+}
 
 /** Where column types are known: comparisons that another session may read otherwise stay out. */
 function checkSession(arg: Expression, values: readonly Expression[], reading: Reading, location?: number): void {
-  const typeOf = (value: Expression): string | undefined => value.k === 'col' ? factsOf(value.table, reading)?.columns.get(value.column)?.type : undefined
-  const type = typeOf(arg)
-  if (type === undefined || !DATED.has(type)) return
-  for (const value of values) {
-    const isSafe = value.k === 'text' ? value.type !== undefined || (ZONED.has(type) ? ISO_INSTANT.test(value.value) : ISO_TIME.test(value.value) || ISO_INSTANT.test(value.value))
-      : value.k !== 'col' || ZONED.has(type) === ZONED.has(typeOf(value) ?? type)
-    if (!isSafe) throw new Uncacheable(`a comparison with ${type} that depends on the session`, location)
+  if (!reading.options.tableFacts) return
+  const type = typeOf(arg, reading)
+  const isSteady = values.every(value => isSteadyComparison(arg, type, value, typeOf(value, reading)))
+  if (!isSteady) throw new Uncacheable(`a comparison with ${type ?? 'a time'} that depends on the session`, location)
+}
+
+/** Time columns and time literals within other expressions meet casts and arithmetic that a session decides. */
+function checkParts(parts: readonly (string | Expression | undefined)[], reading: Reading): void {
+  if (!reading.options.tableFacts) return
+  for (const part of parts) {
+    const type = part === undefined || typeof part === 'string' ? undefined : typeOf(part, reading) ?? timeTypeOf(part)
+    if (isTimeType(type)) throw new Uncacheable(`an expression over ${type}, which may depend on the session`)
   }
 }
 
 /** A side of a comparison. */
 function side(node: Node, scope: Scope, reading: Reading): Expression {
-  return node.ParamRef ? parameter(node, reading, true) : convert(node, scope, reading)
+  return node.ParamRef ? parameter(node, reading, true) : node.A_Const ? constant(node, true) : convert(node, scope, reading)
 }
 
 function operator(node: OperatorExpression, scope: Scope, reading: Reading): Expression {
@@ -196,7 +213,7 @@ function operator(node: OperatorExpression, scope: Scope, reading: Reading): Exp
       return kind.includes('NOT') ? negation(inside) : inside
     }
     case 'AEXPR_DISTINCT': case 'AEXPR_NOT_DISTINCT':
-      return form('(', convert(lexpr!, scope, reading), ` IS ${kind === 'AEXPR_DISTINCT' ? '' : 'NOT '}DISTINCT FROM `, convert(rexpr!, scope, reading), ')')
+      return formOf(reading, '(', convert(lexpr!, scope, reading), ` IS ${kind === 'AEXPR_DISTINCT' ? '' : 'NOT '}DISTINCT FROM `, convert(rexpr!, scope, reading), ')')
     case 'AEXPR_NULLIF': return listForm('NULLIF', [lexpr!, rexpr!], scope, reading)
     case 'AEXPR_OP': case 'AEXPR_LIKE': case 'AEXPR_ILIKE': case 'AEXPR_SIMILAR': break
     default: throw new Uncacheable(`an expression of the kind ${kind}`, location)
@@ -207,21 +224,26 @@ function operator(node: OperatorExpression, scope: Scope, reading: Reading): Exp
   const right = convert(rexpr!, scope, reading)
   const hasInterval = (name === '+' || name === '-') && [left, right].some(arg => arg?.k === 'text' && !/^[+-]?[\d.]+$/.test(arg.value))
   if (hasInterval) throw new Uncacheable('arithmetic with an interval or a date', location)
+  checkParts([left, right], reading)
   return operation(OPERATOR_WORDS[name] ?? name, left, right)
 }
 
 const OPERATOR_WORDS: Record<string, string> = { '~~': 'LIKE', '!~~': 'NOT LIKE', '~~*': 'ILIKE', '!~~*': 'NOT ILIKE' }
 
+/** A comparison of two expressions. @throws {Uncacheable} it may be another in another session */
+export function compared(op: Comparison, left: Expression, right: Expression, reading: Reading, location?: number): Expression {
+  checkSession(left, [right], reading, location)
+  checkSession(right, [left], reading, location)
+  return comparison(op, left, right)
+}
+
 function compare(op: Comparison, lexpr: Node, rexpr: Node, scope: Scope, reading: Reading, location?: number): Expression {
   if (!lexpr.RowExpr && !rexpr.RowExpr) {
-    const [left, right] = [side(lexpr, scope, reading), side(rexpr, scope, reading)]
-    checkSession(left, [right], reading, location)
-    checkSession(right, [left], reading, location)
-    return comparison(op, left, right)
+    return compared(op, side(lexpr, scope, reading), side(rexpr, scope, reading), reading, location)
   }
   const [left, right] = [lexpr.RowExpr?.args ?? [], rexpr.RowExpr?.args ?? []]
   if ((op !== '=' && op !== '<>') || left.length !== right.length || left.length === 0) throw new Uncacheable('a comparison of rows', location)
-  const equal = conjunction(left.map((one, i) => comparison('=', side(one, scope, reading), side(right[i]!, scope, reading))))
+  const equal = conjunction(left.map((one, i) => compared('=', side(one, scope, reading), side(right[i]!, scope, reading), reading, location)))
   return op === '=' ? equal : negation(equal)
 }
 
@@ -239,7 +261,10 @@ function members(arg: Expression, values: readonly Expression[], negated: boolea
   // x NOT IN (…, NULL) is never true, x IN (…, NULL) as if NULL were not there
   if (negated && values.some(value => value.k === 'null')) return { k: 'null' }
   const present = values.filter(value => value.k !== 'null')
-  if (present.every(isLiteral)) return membership(arg, present, negated)
+  if (present.every(isLiteral)) {
+    if (!areAlike(present)) throw new Uncacheable('a list of literals of several types, whose common type decides')
+    return membership(arg, present, negated)
+  }
   const parts = present.map(value => comparison(negated ? '<>' : '=', arg, value))
   return negated ? conjunction(parts) : disjunction(parts)
 }
@@ -291,24 +316,27 @@ function cast(arg: Node, typeName: TypeName, scope: Scope, reading: Reading, loc
   const value = convert(arg, scope, reading)
   if (type === 'bool' && value.k === 'text' && /^[tf]$/.test(value.value)) return { k: 'bool', value: value.value === 't' }
   if (value.k === 'text' && value.type === undefined) {
-    const isCertain = isPlainType(type) || LITERAL_TYPES.has(type) || ((type === 'date' || type === 'timestamp') && ISO_TIME.test(value.value)) ||
-      (type === 'timestamptz' && ISO_INSTANT.test(value.value))
+    const isCertain = isPlainType(type) || LITERAL_TYPES.has(type) || ((type === 'date' || type === 'timestamp' || type === 'timestamptz') && isSteadyTime(value.value, type))
     if (isCertain) return { ...value, type: target }
   }
   if (!isPlainType(type)) throw new Uncacheable(`a cast to ${type}, which may depend on the session`, location)
-  return form('CAST(', value, ` AS ${target})`)
+  return formOf(reading, 'CAST(', value, ` AS ${target})`)
 }
 
 function sublink({ subLinkType, testexpr, operName, subselect, location }: SubLink, scope: Scope, reading: Reading): Expression {
   const select = subselect.SelectStmt
   const names = namesOf(operName)
   if (!select) throw new Uncacheable('a sub-query of unusual form', location)
-  const inner = ['(', ...printSubquery(select, scope, reading, (names, at) => resolveColumn(names, scope, reading, at)), ')']
+  if (testexpr?.RowExpr) throw new Uncacheable('a row compared with a sub-query', location)
+  const tested = testexpr && convert(testexpr, scope, reading)
+  const typesAround = tested ? [typeOf(tested, reading) ?? timeTypeOf(tested)] : []
+  const inner = ['(', ...printSubquery(select, scope, { options: reading.options, typesAround, typeOfOuter: column => typeOf(column, reading) },
+    (names, at) => resolveColumn(names, scope, reading, at)), ')']
   const tables = tablesOf(select)
   const subqueryForm = (...parts: (string | Expression)[]): Expression => ({ k: 'form', parts, tables })
   const operand = (): Expression => {
-    if (!testexpr || testexpr.RowExpr) throw new Uncacheable('a row compared with a sub-query', location)
-    return convert(testexpr, scope, reading)
+    if (!tested) throw new Uncacheable('a sub-query of unusual form', location)
+    return tested
   }
   if (names.length > 0 && !isComparison(names.at(-1)!)) throw new Uncacheable(`the operator ${names.at(-1)!} with a sub-query`, location)
   switch (subLinkType) {

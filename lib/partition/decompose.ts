@@ -8,6 +8,7 @@ import { fragmentOf, type Fragment, type FragmentParts } from './canonical.js'
 import { components, membersOf } from './components.js'
 import { flatten } from './flatten.js'
 import { Memo, optionsKey } from './memo.js'
+import type { RelationFacts } from './relations.js'
 import type { ReadingOptions, TableFacts } from './scope.js'
 import { readShape, type Condition, type QueryShape } from './shape.js'
 
@@ -18,6 +19,8 @@ await loadGrammar()
 export interface Catalogue {
   readonly volatility: FunctionVolatility
   readonly tableFacts: (schema: string | undefined, name: string) => TableFacts | undefined
+  /** What lies behind a table's name, as it stands in a fragment's `tables`. */
+  readonly relation?: (table: string) => RelationFacts | undefined
 }
 
 /** How a query is read. */

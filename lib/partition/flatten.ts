@@ -1,8 +1,7 @@
 import { namesOf, textOf, walk, type Alias, type Join, type Node, type Select, type SubLink } from '../sql/ast.js'
 import type { Expression } from '../sql/expression.js'
-import { comparison } from '../sql/normal-form.js'
 import { isAggregate, volatilityOf, type FunctionVolatility } from '../sql/volatility.js'
-import { convert, resolveColumn, type Reading } from './convert.js'
+import { compared, convert, resolveColumn, type Reading } from './convert.js'
 import { Scope, tableText, Uncacheable, type Binding, type NamedQuery, type ReadingOptions, type ShapeTable } from './scope.js'
 
 /** A condition that stays out of the fragments. */
@@ -178,7 +177,7 @@ function mergeColumns({ jointype, isNatural, usingClause }: Join, left: readonly
       attempt(() => {
         if (from === undefined || to === undefined) throw new Uncacheable(`USING (${column}) among several tables`)
         const resolve = (name: string) => resolveColumn([name, column], scope, state.reading)
-        state.conditions.push(comparison('=', resolve(from), resolve(to)))
+        state.conditions.push(compared('=', resolve(from), resolve(to), state.reading))
       }, state)
     }
     const kept = jointype === 'JOIN_RIGHT' ? to : jointype === 'JOIN_FULL' ? undefined : from
@@ -249,7 +248,7 @@ function openMembership(testexpr: Node, select: Select, scope: Scope, state: Sta
   const inner = addSelect(select, scope, state)
   const tests = testexpr.RowExpr?.args ?? [testexpr]
   for (const [i, { ResTarget: target }] of (select.targetList ?? []).entries()) {
-    attempt(() => { state.conditions.push(comparison('=', convert(tests[i]!, scope, state.reading), convert(target!.val, inner, state.reading))) }, state)
+    attempt(() => { state.conditions.push(compared('=', convert(tests[i]!, scope, state.reading), convert(target!.val, inner, state.reading), state.reading)) }, state)
   }
   return true
 }

@@ -18,7 +18,10 @@ function rangeOf(expression: Expression): Range | undefined {
 }
 
 const DATE = /^\d{4}-\d\d-\d\d$/
-const MOMENT = /^(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)( ?(?:Z|[+-]\d\d(?::?\d\d)?))?$/
+// 24:00 and second 60 are left out: they are other times' second names
+const MOMENT = /^(\d{4}-\d\d-\d\d)[ T]((?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,6})?)?)( ?(?:Z|[+-]\d\d(?::?\d\d)?))?$/
+/** Types that read all of a time; a column of dates reads the day alone. */
+const EXACT_TYPES: ReadonlySet<string | undefined> = new Set(['"timestamp"', 'timestamptz'])
 /** No change of the clock moves two local times past each other that lie this far apart. */
 const SAFE_GAP_MS = 26 * 3600 * 1000
 
@@ -33,13 +36,17 @@ function compareTimes(a: TextExpression, b: TextExpression): number | undefined 
   if (DATE.test(a.value) && DATE.test(b.value)) return order
   const [left, right] = [MOMENT.exec(a.value), MOMENT.exec(b.value)]
   if (!left || !right || left[3] !== right[3] || a.value[10] !== b.value[10]) return undefined
-  if (a.type === 'timestamp' || left[3] !== undefined) return order
+  if (EXACT_TYPES.has(a.type)) return order
   const gap = Math.abs(Date.parse(`${left[1]!}T${left[2]!}Z`) - Date.parse(`${right[1]!}T${right[2]!}Z`))
   return gap >= SAFE_GAP_MS ? order : undefined
 }
 
 function compareLiterals(a: Literal, b: Literal): number | undefined {
-  if (a.k === 'num' && b.k === 'num') return compareNumbers(a.text, b.text)
+  if (a.k === 'num' && b.k === 'num') {
+    const order = compareNumbers(a.text, b.text)
+    // two numbers that a double cannot tell apart are one number to a column of doubles
+    return order !== 0 && Number(a.text) === Number(b.text) ? undefined : order
+  }
   return a.k === 'text' && b.k === 'text' ? compareTimes(a, b) : undefined
 }
 
@@ -68,7 +75,7 @@ function listImplies(known: ValueList, wanted: Expression): boolean {
     }
     if (known.negated && list.negated) return list.values.every(value => values.has(keyOf(value)))
     // different numbers are different, different texts need not be (citext, collations)
-    return list.negated && [...known.values, ...list.values].every(value => value.k === 'num') && list.values.every(value => !values.has(keyOf(value)))
+    return list.negated && known.values.every(value => value.k === 'num' && list.values.every(other => other.k === 'num' && (compareLiterals(value, other) ?? 0) !== 0))
   }
   const range = rangeOf(wanted)
   return range !== undefined && !known.negated && known.values.every(value => isWithin(value, range) === true)

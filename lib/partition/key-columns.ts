@@ -25,10 +25,26 @@ function defaultDatatype(type: string): Datatype | undefined {
   return TEXT_LIKE.has(type) ? 'text' : undefined
 }
 
-function isOneFamily(types: readonly string[]): boolean {
-  const isAll = (family: (type: string) => boolean) => types.every(family)
-  return new Set(types).size === 1 || isAll(type => INTEGERS.has(type) || type === 'numeric') || isAll(type => TEXTS.has(type)) ||
-    isAll(type => INTEGERS.has(type) || type === 'float4' || type === 'float8' || type === 'numeric') || isAll(type => type === 'date' || type === 'timestamp')
+const FAMILIES: readonly ReadonlySet<string>[] = [
+  new Set([...INTEGERS, 'numeric']),
+  // every one of these is an exact double
+  new Set(['int2', 'int4', 'float4', 'float8']),
+  new Set(['text', 'varchar', 'name']),
+  new Set(['date', 'timestamp'])
+]
+
+/** Whether columns of these types are equal exactly where their keys are. */
+export function isOneFamily(types: readonly string[]): boolean {
+  return new Set(types).size < 2 || FAMILIES.some(family => types.every(type => family.has(type)))
+}
+
+/** The types of a query's key columns, where they are known. */
+export function keyTypesOf({ tables, keyColumns }: QueryShape, catalogue: Catalogue | undefined): string[] {
+  return [...keyColumns].flatMap(([table, column]) => {
+    const { schema, name } = tables[table]!
+    const type = catalogue?.tableFacts(schema, name)?.columns.get(column)?.type
+    return type === undefined ? [] : [type]
+  })
 }
 
 /** How the key columns of a query are read. */
@@ -44,12 +60,8 @@ export interface KeyColumns {
  * @throws {KeyTypeError} the columns' types compare otherwise than their values (citext, collations that ignore case, timestamps with
  *   and without a zone), or do not fit the partition key's datatype
  */
-export function checkKeyColumns({ tables, keyColumns }: QueryShape, catalogue: Catalogue | undefined, datatype: Datatype | undefined): KeyColumns {
-  const types = [...keyColumns].flatMap(([table, column]) => {
-    const { schema, name } = tables[table]!
-    const type = catalogue?.tableFacts(schema, name)?.columns.get(column)?.type
-    return type === undefined ? [] : [type]
-  })
+export function checkKeyColumns(shape: QueryShape, catalogue: Catalogue | undefined, datatype: Datatype | undefined): KeyColumns {
+  const types = keyTypesOf(shape, catalogue)
   const [first] = types
   if (first === undefined) return { datatype, isPadded: false }
   const chosen = datatype ?? defaultDatatype(first)
@@ -76,10 +88,9 @@ function integerKey(value: unknown): PartitionKeyValue {
 }
 
 function floatKey(value: unknown): PartitionKeyValue {
-  if (typeof value === 'bigint') return Number(value)
-  if (typeof value !== 'string') return value as PartitionKeyValue
+  if (typeof value !== 'string' && typeof value !== 'bigint') return value as PartitionKeyValue
   const number = Number(value)
-  const isExact = Number.isNaN(number) || !Number.isFinite(number) || canonicalNumber(String(number)) === canonicalNumber(value)
+  const isExact = typeof value === 'bigint' ? BigInt(number) === value : Number.isNaN(number) || !Number.isFinite(number) || canonicalNumber(String(number)) === canonicalNumber(value)
   if (!isExact) throw new KeyTypeError({ backend: 'the partition cache', keyType: 'numeric', reason: `${value} is no exact double: register the key as integer or text` })
   return number
 }

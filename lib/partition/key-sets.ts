@@ -1,9 +1,12 @@
 import { emit } from '../queue/metrics.js'
 import type { PartitionCache } from './cache.js'
-import { decompose, shapeOf, type DecomposeOptions } from './decompose.js'
+import { UnsupportedQueryError } from '../errors.js'
+import { decompose, shapeOf, type Catalogue, type DecomposeOptions } from './decompose.js'
 import { hashOf, type Fragment } from './canonical.js'
 import { covers, knownConditions, patternConditions, readPattern, type Pattern } from './pattern.js'
+import { isOneFamily, keyTypesOf } from './key-columns.js'
 import type { PartitionKeyValue } from './key-types.js'
+import type { QueryShape } from './shape.js'
 
 /** How cached sets are looked for. */
 export interface LookupOptions extends Omit<DecomposeOptions, 'partitionKey'> {
@@ -86,7 +89,9 @@ export async function usableSets(sql: string, { cache, partitionKey = cache.part
   // constraints that are added need not follow from the query: they are for populating
   const own = decompose(sql, { ...reading, keepAllAttributes: options.keepAllAttributes ?? false, addConstraints: undefined })
   const existing = new Set(await cache.filterExisting(own.map(({ hash }) => hash), { partitionKey }))
-  const known = knownConditions(shapeOf(sql, reading))
+  const shape = shapeOf(sql, reading)
+  checkTies(shape, options.catalogue)
+  const known = knownConditions(shape)
   const names = new Set(known.tables)
   const found = new Map<string, Found>()
   const listed = await listSets(cache, partitionKey)
@@ -100,6 +105,12 @@ export async function usableSets(sql: string, { cache, partitionKey = cache.part
     if (pattern?.tables.every(table => names.has(table)) && covers(pattern, known)) found.set(hash, { usable: { hash, sql: query, isOwn: false, storedAt }, pattern })
   }
   return { usable: withoutSuperfluous([...found.values()]), fragments }
+}
+
+/** Keys of one set must be keys of another, and restrict any of the tied columns: where types are known, they must compare alike. */
+function checkTies(shape: QueryShape, catalogue: Catalogue | undefined): void {
+  const types = keyTypesOf(shape, catalogue)
+  if (!isOneFamily(types)) throw new UnsupportedQueryError({ construct: `partition keys of different types (${[...new Set(types)].join(', ')})`, reason: 'equal keys may have different values' })
 }
 
 interface Found { readonly usable: Usable, readonly pattern: Pattern | undefined }

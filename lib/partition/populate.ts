@@ -1,13 +1,14 @@
-import { KeyTypeError } from '../errors.js'
+import { KeyTypeError, UnsupportedQueryError } from '../errors.js'
 import type { Source } from '../source/fetcher.js'
 import type { PartitionCache } from './cache.js'
 import type { Fragment } from './canonical.js'
 import { readCatalogue } from './catalogue.js'
-import { decompose, shapeOf, type DecomposeOptions } from './decompose.js'
+import { decompose, shapeOf, type Catalogue, type DecomposeOptions } from './decompose.js'
 import { checkKeyColumns, keysIn, type KeyColumns } from './key-columns.js'
 import { forgetListing, usableSets } from './key-sets.js'
 import type { Datatype, PartitionKeyValue } from './key-types.js'
 import { narrowQuery } from './narrow.js'
+import { readOnly } from './read-only.js'
 import { readPattern } from './pattern.js'
 
 /** How a query's fragments are run and kept. */
@@ -28,6 +29,8 @@ export interface PopulateOptions extends Omit<DecomposeOptions, 'partitionKey'> 
   force?: boolean | undefined
   /** Fragments run at once (default 1). */
   concurrency?: number | undefined
+  /** Narrow a fragment by sets that are cached already before it is run (default true). */
+  restrict?: boolean | undefined
   /** Life of the sets, in ms (default: the cache's). */
   ttlMs?: number | undefined
   signal?: AbortSignal | undefined
@@ -63,7 +66,8 @@ const DEFAULT_MAX_KEYS = 5_000_000
 
 class TooLarge extends Error {}
 
-interface Run {
+/** What a fragment is run with. */
+export interface Run {
   readonly source: Source
   readonly cache: PartitionCache
   readonly partitionKey: string
@@ -84,7 +88,7 @@ export async function populate(sql: string, options: PopulateOptions): Promise<P
   const { source, cache, partitionKey = cache.partitionKey, concurrency = 1, params, pureFunctions } = options
   const catalogue = options.catalogue ?? await readCatalogue(source, sql)
   const reading = { partitionKey, params, pureFunctions, catalogue }
-  const fragments = decompose(sql, { ...options, ...reading })
+  const fragments = decompose(sql, { ...options, ...reading }).map(fragment => ({ ...fragment, tables: tablesBehind(fragment, catalogue) }))
   const datatype = await cache.getDatatype({ partitionKey }) ?? options.datatype
   const columns = checkKeyColumns(shapeOf(sql, reading), catalogue, datatype)
   const run: Run = { source, cache, partitionKey, columns, options: { ...options, catalogue } }
@@ -99,12 +103,46 @@ export async function populate(sql: string, options: PopulateOptions): Promise<P
     timedOut: count('timeout'), failed: count('failed'), outcomes }
 }
 
+/**
+ * The tables that a fragment's set comes from: behind a view's name those it reads, so that `invalidate` finds it by any of them.
+ *
+ * @throws {UnsupportedQueryError} one of them shows other rows to other users, in other sessions or later
+ */
+function tablesBehind({ tables }: Fragment, catalogue: Catalogue | undefined): string[] {
+  const behind = tables.flatMap(table => {
+    const { hazard, sources = [] } = catalogue?.relation?.(table) ?? {}
+    if (hazard !== undefined) throw new UnsupportedQueryError({ construct: hazard, reason: 'a set of partitions would hold for this session and this moment only' })
+    return sources.length === 0 ? [table] : sources
+  })
+  return [...new Set(behind)].sort()
+}
+
 async function runFragment(fragment: Fragment, run: Run): Promise<FragmentOutcome> {
+  const computed = await computeFragment(fragment, run)
+  await storeFragment(fragment, computed, run)
+  const { keys, asOf: _, ...outcome } = computed
+  return { ...outcome, keys: keys?.size }
+}
+
+/** A fragment that was run, or not for a reason; `keys` and `asOf` are there where it is to be stored. */
+export interface ComputedFragment extends Omit<FragmentOutcome, 'keys'> {
+  readonly keys: Set<PartitionKeyValue> | undefined
+  /** When the set was true: the start of its query. */
+  readonly asOf: Date | undefined
+}
+
+/**
+ * Runs a fragment unless the cache says that there is no need to; stores nothing.
+ *
+ * @throws {KeyTypeError} its keys do not fit the partition key
+ * @throws {SourceError} the source cannot be reached: says nothing about the fragment
+ */
+export async function computeFragment(fragment: Fragment, run: Run): Promise<ComputedFragment> {
   const { cache, partitionKey, options: { retry = false, force = false, signal } } = run
-  const { hash, sql, tables } = fragment
+  const { hash, sql } = fragment
   const startedAt = performance.now()
-  const done = (outcome: FragmentOutcome['outcome'], keys?: number, error?: unknown): FragmentOutcome =>
-    ({ hash, sql, outcome, keys, ms: performance.now() - startedAt, ...(error === undefined ? {} : { error }) })
+  const done = (outcome: FragmentOutcome['outcome'], { keys, asOf, error }: { keys?: Set<PartitionKeyValue>, asOf?: Date, error?: unknown } = {}): ComputedFragment =>
+    ({ hash, sql, outcome, keys, asOf, ms: performance.now() - startedAt, ...(error === undefined ? {} : { error }) })
   signal?.throwIfAborted()
   if (!force) {
     if (await cache.exists(hash, { partitionKey }) && !await cache.isNull(hash, { partitionKey })) return done('cached')
@@ -114,19 +152,23 @@ async function runFragment(fragment: Fragment, run: Run): Promise<FragmentOutcom
   const timeout = new AbortController()
   const timer = startTimer(run.options.timeoutMs ?? DEFAULT_TIMEOUT_MS, timeout)
   try {
-    const { keys, asOf } = await keysOf(fragment, run, signal ? AbortSignal.any([signal, timeout.signal]) : timeout.signal)
-    await cache.setSet(hash, keys, { partitionKey, tables, query: sql, asOf, ...(run.columns.datatype ? { datatype: run.columns.datatype } : {}),
-      ...(run.options.ttlMs === undefined ? {} : { ttlMs: run.options.ttlMs }) })
-    forgetListing(cache)
-    return done('stored', keys.size)
+    return done('stored', await keysOf(fragment, run, signal ? AbortSignal.any([signal, timeout.signal]) : timeout.signal))
   } catch (error) {
-    if (signal?.aborted || error instanceof KeyTypeError || isTransient(error)) throw error
+    if (signal?.aborted || error instanceof KeyTypeError || (isTransient(error) && !timeout.signal.aborted)) throw error
     const outcome = error instanceof TooLarge ? 'too large' : timeout.signal.aborted || isCancelled(error) ? 'timeout' : 'failed'
-    await recordUnusable(fragment, outcome === 'timeout' ? 'timeout' : 'failed', run)
-    return done(outcome, undefined, outcome === 'failed' ? error : undefined)
+    return done(outcome, outcome === 'failed' ? { error } : {})
   } finally {
     clearTimeout(timer)
   }
+}
+
+/** Keeps what `computeFragment` found: the set, or that there is none to be had. */
+export async function storeFragment(fragment: Fragment, { outcome, keys, asOf }: ComputedFragment, run: Run): Promise<void> {
+  const { cache, partitionKey, columns: { datatype }, options: { ttlMs } } = run
+  if (outcome === 'cached' || outcome === 'skipped') return
+  if (!keys) return recordUnusable(fragment, outcome === 'timeout' ? 'timeout' : 'failed', run)
+  await cache.setSet(fragment.hash, keys, { partitionKey, tables: fragment.tables, query: fragment.sql, asOf, ...(datatype ? { datatype } : {}), ...(ttlMs === undefined ? {} : { ttlMs }) })
+  forgetListing(cache)
 }
 
 function startTimer(timeoutMs: number, timeout: AbortController): NodeJS.Timeout | undefined {
@@ -142,18 +184,18 @@ function isTransient(error: unknown): boolean {
   return typeof error === 'object' && error !== null && 'isTransient' in error && error.isTransient === true && !isCancelled(error)
 }
 
-async function recordUnusable({ hash, sql, tables }: Fragment, status: 'timeout' | 'failed', { cache, partitionKey }: Run): Promise<void> {
-  // a partition key that no set has registered yet has no place for marks: the fragment is simply tried again
-  if (await cache.getDatatype({ partitionKey }) === undefined) return
-  await cache.setNull(hash, { partitionKey, status, query: sql, tables })
+async function recordUnusable({ hash, sql, tables }: Fragment, status: 'timeout' | 'failed', { cache, partitionKey, columns: { datatype } }: Run): Promise<void> {
+  // a partition key of unknown type that no set has registered yet has no place for marks: the fragment is simply tried again
+  if (datatype === undefined && await cache.getDatatype({ partitionKey }) === undefined) return
+  await cache.setNull(hash, { partitionKey, status, query: sql, tables, ...(datatype ? { datatype } : {}) })
 }
 
 /** Runs a fragment, or knows without running it that there is nothing. */
 async function keysOf(fragment: Fragment, { source, cache, partitionKey, columns, options }: Run, signal: AbortSignal): Promise<{ keys: Set<PartitionKeyValue>, asOf: Date }> {
-  const { maxKeys = DEFAULT_MAX_KEYS, timeoutMs = DEFAULT_TIMEOUT_MS, pureFunctions, catalogue } = options
+  const { maxKeys = DEFAULT_MAX_KEYS, timeoutMs = DEFAULT_TIMEOUT_MS, pureFunctions, catalogue, restrict = true } = options
   let asOf = new Date()
   let { sql } = fragment
-  const column = readPattern(sql)?.key.column
+  const column = restrict ? readPattern(sql)?.key.column : undefined
   if (column !== undefined) {
     const { usable } = await usableSets(sql, { cache, partitionKey, pureFunctions, catalogue }, { except: fragment.hash, column })
     const dated = usable.flatMap(({ hash, storedAt }) => storedAt === undefined ? [] : [{ hash, storedAt }])
@@ -167,7 +209,7 @@ async function keysOf(fragment: Fragment, { source, cache, partitionKey, columns
   }
   const keys = new Set<PartitionKeyValue>()
   const seen = new Set<unknown>()
-  for await (const batch of source.query(sql, { signal, ...(timeoutMs > 0 ? { timeoutMs } : {}) })) {
+  for await (const batch of readOnly(source, sql, { signal, ...(timeoutMs > 0 ? { timeoutMs } : {}) })) {
     for (const key of keysIn(batch, columns)) {
       const identity = key instanceof Date ? key.getTime() : key
       if (seen.has(identity)) continue

@@ -183,12 +183,17 @@ function isKeyColumn(expression: Expression, keyColumns: ReadonlyMap<number, str
   return expression.k === 'col' && keyColumns.get(expression.table) === expression.column
 }
 
+/** A text that every text type compares alike: `char(n)` ignores blanks at the end. */
+function isPlainText(value: Expression): boolean {
+  return value.k === 'text' && !value.value.endsWith(' ')
+}
+
 /** Whether a condition compares the key itself with literals: then it holds for the key of every tied table. */
 export function isKeyCondition(expression: Expression, isKey: (column: Expression) => boolean): boolean {
-  if (expression.k === 'in') return isKey(expression.arg)
+  if (expression.k === 'in') return isKey(expression.arg) && expression.values.every(value => value.k === 'num' || isPlainText(value))
   if (expression.k !== 'cmp' || !isKey(expression.left)) return false
   // the order of texts depends on a column's collation, equality does not
-  return expression.right.k === 'num' || (expression.right.k === 'text' && (expression.op === '=' || expression.op === '<>'))
+  return expression.right.k === 'num' || (isPlainText(expression.right) && (expression.op === '=' || expression.op === '<>'))
 }
 
 function conditionOf(expression: Expression, keyColumns: ReadonlyMap<number, string>): Condition {
@@ -200,7 +205,7 @@ function conditionOf(expression: Expression, keyColumns: ReadonlyMap<number, str
 /** A condition that no NULL in `column` survives. */
 function isStrict(condition: Condition, keyColumns: ReadonlyMap<number, string>): boolean {
   const { expression, kind } = condition
-  if (kind !== 'plain') return true
+  if (kind !== 'plain' || (expression.k === 'in' && isKeyColumn(expression.arg, keyColumns))) return true
   if (expression.k === 'isnull') return expression.negated && isKeyColumn(expression.arg, keyColumns)
   return expression.k === 'cmp' && (isKeyColumn(expression.left, keyColumns) || isKeyColumn(expression.right, keyColumns))
 }

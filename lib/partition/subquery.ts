@@ -1,9 +1,10 @@
 import { isSameTree, namesOf, textOf, walk, type Alias, type Node, type Select } from '../sql/ast.js'
-import type { Expression } from '../sql/expression.js'
+import { isComparison, type Expression } from '../sql/expression.js'
 import { parseStatement, printStatement } from '../sql/grammar.js'
 import { isOrderFree, isPlainOperator, isPlainType, volatilityOf } from '../sql/volatility.js'
 import { parameterLiteral } from './parameter.js'
 import { Uncacheable, type ReadingOptions, type Scope } from './scope.js'
+import { isSteadyTime, isTimeType } from './times.js'
 
 /** Kinds that a sub-query may hold; of anything else nobody knows whether its answer stays. */
 const KNOWN: ReadonlySet<string> = new Set(['SelectStmt', 'ResTarget', 'ColumnRef', 'A_Const', 'A_Expr', 'A_Star', 'A_ArrayExpr', 'BoolExpr', 'BooleanTest', 'NullTest', 'CaseExpr', 'CaseWhen',
@@ -12,6 +13,15 @@ const KNOWN: ReadonlySet<string> = new Set(['SelectStmt', 'ResTarget', 'ColumnRe
 const MARK = '\u0001'
 /** A marked column as the printer writes it. */
 const MARKED = /"\u0001(\d+)"\.(?:"(?:[^"]|"")*"|[\p{L}\p{N}_$]+)/gu
+
+/** What printing a sub-query needs beside its tree. */
+export interface SubqueryReading {
+  readonly options: ReadingOptions
+  /** The type of a column of the tables around, where it is known. */
+  readonly typeOfOuter: (column: Expression) => string | undefined
+  /** Types of what its answer is compared with. */
+  readonly typesAround: readonly (string | undefined)[]
+}
 
 type Resolve = (names: readonly string[], location?: number) => Expression
 
@@ -30,10 +40,12 @@ interface Renaming {
  *
  * @throws {Uncacheable} its answer may change while the data stays
  */
-export function printSubquery(select: Select, scope: Scope, { options }: { readonly options: ReadingOptions }, resolve: Resolve): (string | Expression)[] {
+export function printSubquery(select: Select, scope: Scope, { options, typeOfOuter, typesAround }: SubqueryReading, resolve: Resolve): (string | Expression)[] {
   checkStable(select, options)
+  const types = timeTypesIn(select, options)
   const renaming: Renaming = { scope, options, resolve, outer: [], count: 0 }
   const tree: Node = { SelectStmt: renameSelect(select, new Map(), renaming) }
+  checkTimes(select, [...types, ...typesAround, ...renaming.outer.map(typeOfOuter)])
   const text = printStatement(tree).replace(/;\s*$/, '')
   // the printer is not ours: what it wrote must read back as what was meant
   if (!isSameTree(parseStatement(text), tree)) throw new Uncacheable('a sub-query that does not print exactly')
@@ -45,6 +57,31 @@ export function printSubquery(select: Select, scope: Scope, { options }: { reado
   }
   parts.push(text.slice(at))
   return parts
+}
+
+/** The types of the time columns that a sub-query may mean: of its own tables every column of a name that it uses. */
+function timeTypesIn(select: Select, { tableFacts }: ReadingOptions): string[] {
+  const used = new Set<string>()
+  const types = new Set<string>()
+  walk({ SelectStmt: select }, ({ ColumnRef: column }) => { if (column) used.add(namesOf(column.fields).at(-1) ?? '') })
+  walk({ SelectStmt: select }, ({ RangeVar: table }) => {
+    const columns = table && tableFacts?.(table.schemaname, table.relname)?.columns
+    for (const [name, { type }] of columns ?? []) if (used.has(name)) types.add(type)
+  })
+  return [...types]
+}
+
+/** A sub-query is not looked into as far as conditions are: with time columns it must be one type of them, compared with ISO texts or each other. */
+function checkTimes(select: Select, types: readonly (string | undefined)[]): void {
+  const [type, other] = new Set(types.filter(isTimeType))
+  if (type === undefined) return
+  if (other !== undefined) throw new Uncacheable(`a sub-query over ${type} and ${other}, which may depend on the session`)
+  walk({ SelectStmt: select }, ({ A_Const: value, A_Expr: operator, FuncCall: call, TypeCast: cast }) => {
+    const text = value?.sval?.sval
+    const isOdd = (text !== undefined && !isSteadyTime(text, type)) || (operator?.kind === 'AEXPR_OP' && !isComparison(namesOf(operator.name).at(-1)!)) ||
+      (call && !isOrderFree(namesOf(call.funcname).at(-1)!)) || cast
+    if (isOdd) throw new Uncacheable(`a sub-query over ${type} that may depend on the session`)
+  })
 }
 
 function checkStable(select: Select, options: ReadingOptions): void {

@@ -1,5 +1,5 @@
 import { compareNumbers, foldNumbers } from './decimal.js'
-import { isConstant, isLiteral, mirrored, opposite, printExpression, type Expression, type InExpression, type Literal } from './expression.js'
+import { isConstant, isLiteral, mirrored, opposite, printExpression, type Expression, type InExpression, type Literal, type NumberExpression } from './expression.js'
 
 const TRUE: Expression = { k: 'bool', value: true }
 const FALSE: Expression = { k: 'bool', value: false }
@@ -27,8 +27,8 @@ export function conjunction(args: readonly Expression[]): Expression {
   return flat.length === 0 ? TRUE : flat.length === 1 ? flat[0]! : { k: 'and', args: flat }
 }
 
-/** Literals of one kind, so that one list of them compares as each of them would. */
-function areAlike(values: readonly Literal[]): boolean {
+/** Whether literals are of one kind, so that one list of them compares as each of them would. */
+export function areAlike(values: readonly Literal[]): boolean {
   const [first] = values
   return values.every(value => value.k === first?.k && (value.k === 'num' || value.type === (first as typeof value).type))
 }
@@ -171,8 +171,9 @@ function listOf(condition: Expression): Pick<InExpression, 'arg' | 'values'> {
 function tighter(a: Expression, b: Expression): Expression {
   if (isNumberList(a)) {
     const [left, right] = [listOf(a), listOf(b)]
-    const allowed = new Set(right.values.map(keyOf))
-    return membership(left.arg, left.values.filter(value => allowed.has(keyOf(value))), false)
+    // numbers that a double cannot tell apart may be one number to the column
+    const allowed = new Set(right.values.map(value => Number((value as NumberExpression).text)))
+    return membership(left.arg, left.values.filter(value => allowed.has(Number((value as NumberExpression).text))), false)
   }
   if (a.k !== 'cmp' || b.k !== 'cmp' || a.right.k !== 'num' || b.right.k !== 'num') throw new TypeError('not two bounds')
   return isTighter({ op: b.op as Bound['op'], limit: b.right.text }, { op: a.op as Bound['op'], limit: a.right.text }) ? b : a

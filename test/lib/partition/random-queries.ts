@@ -149,7 +149,7 @@ function localCondition(random: Random, item: Item, world: World, depth = 0): Co
   const at = column(item, name)
   const value = (): string => random.pick(VALUES[kind])
   const isOrdered = kind !== 'bool'
-  switch (random.below(depth > 1 ? 9 : 15)) {
+  switch (random.below(depth > 1 ? 9 : 18)) {
     case 0: case 1: {
       const list = [value(), value(), value()]
       return { text: `${at} IN (${list.slice(0, 2).join(', ')})`, wider: `${at} IN (${list.join(', ')})`, narrower: `${at} = ${list[0]!}` }
@@ -189,6 +189,17 @@ function localCondition(random: Random, item: Item, world: World, depth = 0): Co
     }
     case 12: return { text: random.pick([`coalesce(${at}, ${value()}) = ${value()}`, `CASE WHEN ${at} IS NULL THEN true ELSE false END`, `${at} IS DISTINCT FROM ${value()}`]) }
     case 13: return { text: subqueryCondition(random, item, world) }
+    case 15: {
+      if (!NUMBERS.includes(kind)) return { text: `${at} IN (${value()}, NULL)`, narrower: `${at} = ${value()}` }
+      const limit = random.pick(['1', '1.0', '0.5', '2'])
+      return { text: random.pick([`${at} / 2 > ${limit}`, `${at} / 2.0 > ${limit}`, `${at} * 1.5 <= ${limit}`, `greatest(${at}, 1.0) / 2 > ${limit}`, `-(${at}) < ${limit}`, `${at} - -1.5 > ${limit}`]) }
+    }
+    case 16: return { text: random.pick([`${at} NOT IN (${value()}, NULL)`, `NOT (${at} IN (${value()}, NULL) AND ${at} = ${value()})`, `${at} NOT IN (${value()}, ${value()})`]) }
+    case 17: {
+      if (!isOrdered) return { text: `(${at} AND ${at} IS NOT FALSE) IS NOT TRUE` }
+      const not = random.chance(0.4) ? 'NOT ' : ''
+      return { text: `${at} ${not}BETWEEN SYMMETRIC ${value()} AND ${value()}` }
+    }
     default: return keyCondition(random, item, world)
   }
 }

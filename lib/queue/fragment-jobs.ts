@@ -1,0 +1,140 @@
+import { InvalidArgumentError, KeyTypeError, UnsupportedQueryError } from '../errors.js'
+import { PartitionBackendError } from '../partition/backend.js'
+import type { PartitionCache } from '../partition/cache.js'
+import { hashOf, type Fragment } from '../partition/canonical.js'
+import { readCatalogue } from '../partition/catalogue.js'
+import { shapeOf } from '../partition/decompose.js'
+import { checkKeyColumns, type KeyColumns } from '../partition/key-columns.js'
+import type { Datatype } from '../partition/key-types.js'
+import { readPattern } from '../partition/pattern.js'
+import { computeFragment, storeFragment, type ComputedFragment, type PopulateOptions, type Run } from '../partition/populate.js'
+import type { Source } from '../source/fetcher.js'
+import { isTransient, type Job } from './held-jobs.js'
+import { emit, type FragmentEnd } from './metrics.js'
+import { sourceAnswers, untilAnswers } from './outage.js'
+
+/** How fragments of a queue are run and kept. */
+export interface FragmentJobOptions extends Pick<PopulateOptions, 'timeoutMs' | 'maxKeys' | 'ttlMs' | 'pureFunctions'> {
+  source: Source
+  cache: PartitionCache
+  /** Narrow a fragment by sets that are cached already before it is run (default true). */
+  restrict?: boolean | undefined
+  /** Before a fragment that failed is tried again, in ms (default 1000; four times as long after each failure, a minute at most). */
+  retryDelayMs?: number | undefined
+}
+
+/** A fragment that was run for a job, or what stood in the way. */
+export interface FragmentRun {
+  readonly job: Job
+  /** Undefined where the job was not run to an end: it was given back, or was somebody else's. */
+  readonly computed: (ComputedFragment & { readonly fragment: Fragment, readonly run: Run }) | undefined
+}
+
+const LONGEST_DELAY_MS = 60_000
+const FRAGMENT_HASH = /^[0-9a-f]{64}$/
+/** SQLSTATE classes that another attempt meets again: what the statement is, and what its data are. */
+const PERMANENT = /^(42|22|0A|21|25|2F|54)/
+
+function isPermanent(error: unknown): boolean {
+  if (error instanceof KeyTypeError || error instanceof InvalidArgumentError || error instanceof UnsupportedQueryError) return true
+  return typeof error === 'object' && error !== null && 'sqlState' in error && PERMANENT.test(String(error.sqlState))
+}
+
+/** What must be known of a fragment's key before its sets may be compared with others. */
+async function keyColumnsOf(sql: string, datatype: Datatype | undefined, { source, pureFunctions }: FragmentJobOptions): Promise<Pick<Run, 'columns'> & { catalogue: PopulateOptions['catalogue'] }> {
+  const key = readPattern(sql)?.key
+  const unknown: KeyColumns = { datatype, isPadded: false }
+  // a text of somebody's own making is run as it is
+  if (!key) return { columns: unknown, catalogue: undefined }
+  const catalogue = await readCatalogue(source, sql)
+  return { columns: checkKeyColumns(shapeOf(sql, { partitionKey: key.column, pureFunctions, catalogue }), catalogue, datatype), catalogue }
+}
+
+async function compute(job: Job, options: FragmentJobOptions): Promise<NonNullable<FragmentRun['computed']>> {
+  const { item, attempt } = job.lease
+  const { cache, source, timeoutMs, maxKeys, ttlMs, pureFunctions, restrict } = options
+  const { sql, hash, partitionKey, tables = [], rerun } = item
+  if (FRAGMENT_HASH.test(hash) && hashOf(sql) !== hash) {
+    throw new InvalidArgumentError({ argument: 'hash', expected: 'the SHA-256 of the SQL, as others would take the set for that of another fragment', found: hash })
+  }
+  const { columns, catalogue } = await keyColumnsOf(sql, await cache.getDatatype({ partitionKey }) ?? item.datatype, options)
+  const run: Run = { cache, source, partitionKey, columns,
+    options: { cache, source, timeoutMs, maxKeys, ttlMs, pureFunctions, catalogue, restrict, signal: job.signal, retry: rerun !== undefined || attempt > 1, force: rerun === 'all' } }
+  const fragment: Fragment = { sql, hash, tables, conditions: [] }
+  return { ...await computeFragment(fragment, run), fragment, run }
+}
+
+function ended(job: Job, end: FragmentEnd, ms: number, { keys, error }: { keys?: number | undefined, error?: unknown } = {}): void {
+  const { hash, partitionKey } = job.lease.item
+  emit('millrace:queue:fragment', { hash, partitionKey, end, keys, ms, ...(error === undefined ? {} : { error }) })
+}
+
+function delayBefore(attempt: number, retryDelayMs = 1000): number {
+  return Math.min(LONGEST_DELAY_MS, retryDelayMs * 4 ** Math.min(attempt - 1, 10))
+}
+
+/**
+ * Runs a job's fragment and stores nothing. Never fails: a job that cannot be run goes back to its queue, to the dead letters where
+ * another attempt would meet the same. While the source or the cache is away it waits, so that an outage costs a job one attempt.
+ */
+export async function runFragmentJob(job: Job, options: FragmentJobOptions): Promise<FragmentRun> {
+  const startedAt = performance.now()
+  const { attempt } = job.lease
+  try {
+    return { job, computed: await compute(job, options) }
+  } catch (error) {
+    await giveBack(error).catch((trouble: unknown) => { emit('millrace:queue:trouble', { where: 'giving a job back', error: trouble }) })
+    return { job, computed: undefined }
+  }
+
+  async function giveBack(error: unknown): Promise<void> {
+    if (job.signal.aborted) {
+      ended(job, 'lost', performance.now() - startedAt)
+      await job.nack({ counts: false })
+      return
+    }
+    if (isTransient(error)) {
+      const isCache = error instanceof PartitionBackendError
+      await untilAnswers(isCache ? 'cache' : 'source', () => isCache ? options.cache.getPartitionKeys() : sourceAnswers(options.source), job.signal).catch(() => { /* the worker stops, or the job is lost */ })
+    }
+    ended(job, 'failed', performance.now() - startedAt, { error })
+    await job.nack({ error, dead: isPermanent(error), delayMs: delayBefore(attempt, options.retryDelayMs) })
+  }
+}
+
+
+/**
+ * Stores what was computed, if the job is still held, and settles it. Never fails but where the cache refuses what it is given.
+ *
+ * A set and "unusable" leave the queue at once; what was too large, timed out, or failed for good is recorded in the cache and a dead letter, so
+ * that it is seen, and run again when it is asked for.
+ */
+export async function storeFragmentJob({ job, computed }: FragmentRun, { cache, retryDelayMs }: FragmentJobOptions): Promise<void> {
+  if (!computed) return
+  const { outcome, error, keys, ms } = computed
+  try {
+    // whoever lost the job must not overwrite what its new holder stored
+    while (await job.isHeld()) {
+      try {
+        await storeFragment(computed.fragment, computed, computed.run)
+        await settle()
+        return
+      } catch (trouble) {
+        if (!isTransient(trouble)) throw trouble
+        await untilAnswers('cache', () => cache.getPartitionKeys(), job.signal)
+      }
+    }
+    ended(job, 'lost', ms)
+  } catch (trouble) {
+    if (job.signal.aborted) ended(job, 'lost', ms)
+    else ended(job, 'failed', ms, { error: trouble })
+    await job.nack({ error: trouble, dead: isPermanent(trouble), counts: !job.signal.aborted, delayMs: delayBefore(job.lease.attempt, retryDelayMs) })
+  }
+
+  async function settle(): Promise<void> {
+    ended(job, outcome, ms, { keys: keys?.size, error })
+    if (outcome === 'stored' || outcome === 'cached' || outcome === 'skipped') await job.ack()
+    else await job.nack({ error: error ?? new Error(outcome === 'timeout' ? 'it took too long' : 'its set is too large'),
+      dead: outcome !== 'failed' || isPermanent(error), delayMs: delayBefore(job.lease.attempt, retryDelayMs) })
+  }
+}
