@@ -55,12 +55,12 @@ function textOf({ Registry, Counter, Gauge }: Client, found: Metrics): Promise<s
     const depth = new Gauge({ name: 'millrace_queue_depth', help: 'jobs in the queues', labelNames: ['queue', 'state'], registers: [register] })
     for (const queue of QUEUES) for (const [state, count] of Object.entries(found.depths[queue])) depth.set({ queue, state }, count)
   }
-  return register.metrics().then(text => text + [['query', queries.durations], ['fragment', durations]].map(([name, one]) => histogram(`millrace_${name as string}_seconds`, one as Durations)).join(''))
+  return register.metrics().then(text => text + histogram('millrace_query_seconds', queries.durations) + histogram('millrace_fragment_seconds', durations))
 }
 
 /** The buckets are counted where it happens; prom-client can only count for itself. */
 function histogram(name: string, { count, totalMs, buckets }: Durations): string {
-  const lines = [...buckets.map((below, i) => `${name}_bucket{le="${BUCKETS_MS[i]! / 1000}"} ${below}`), `${name}_bucket{le="+Inf"} ${count}`, `${name}_sum ${totalMs / 1000}`, `${name}_count ${count}`]
+  const lines = [...buckets.map((below, i) => `${name}_bucket{le="${(BUCKETS_MS[i] ?? Infinity) / 1000}"} ${below}`), `${name}_bucket{le="+Inf"} ${count}`, `${name}_sum ${totalMs / 1000}`, `${name}_count ${count}`]
   return `\n# HELP ${name} how long they took\n# TYPE ${name} histogram\n${lines.join('\n')}\n`
 }
 
