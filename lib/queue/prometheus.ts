@@ -53,7 +53,7 @@ function textOf({ Registry, Counter, Gauge }: Client, found: Metrics): Promise<s
   for (const [of, value] of Object.entries(rates)) if (value !== undefined) rate.set({ of }, value)
   if (found.depths) {
     const depth = new Gauge({ name: 'millrace_queue_depth', help: 'jobs in the queues', labelNames: ['queue', 'state'], registers: [register] })
-    for (const queue of QUEUES) for (const [state, count] of Object.entries(found.depths[queue])) depth.set({ queue, state }, count)
+    for (const queue of QUEUES) for (const [state, count] of Object.entries<number>({ ...found.depths[queue] })) depth.set({ queue, state }, count)
   }
   return register.metrics().then(text => text + histogram('millrace_query_seconds', queries.durations) + histogram('millrace_fragment_seconds', durations))
 }
