@@ -1,5 +1,6 @@
 // needs: postgres
 import { expect } from 'chai'
+import { applyCache } from '../../../../lib/partition/apply.js'
 import { createCache } from '../../../../lib/partition/create-cache.js'
 import { decompose } from '../../../../lib/partition/decompose.js'
 import { readCatalogue } from '../../../../lib/partition/catalogue.js'
@@ -42,6 +43,19 @@ describe('sets made inside PostgreSQL', function () {
       const made = await rows('inside')
       expect(made.length).to.be.at.least(columns.length * 4)
       expect(made).to.deep.equal(await rows('outside'))
+      // and a query that they narrow has the rows it had
+      const inside = await createCache(`postgresql_${family}`, 'small', undefined, { pool, tablePrefix: 'inside' })
+      const rowsOf = async (sql: string): Promise<string[]> => (await pool.query<{ id: number }>(sql)).rows.map(row => JSON.stringify(row)).sort()
+      let narrowed = 0
+      for (const [partitionKey] of columns) {
+        for (const where of ['d.id < 200', 'd.id % 11 = 0', 'd.id < 0', 'd.id >= 498', 'd.id < 200 AND d.id % 11 = 0']) {
+          const sql = `SELECT * FROM data d WHERE ${where}`
+          const applied = await applyCache(sql, { cache: inside, partitionKey, source })
+          expect(await rowsOf(applied.sql), `${partitionKey}: ${applied.sql}`).to.deep.equal(await rowsOf(sql))
+          if (applied.stats.narrowed) narrowed++
+        }
+      }
+      expect(narrowed).to.be.greaterThan(columns.length * 3)
       await db.end()
     })
   }
