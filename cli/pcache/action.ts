@@ -27,7 +27,8 @@ export interface PcacheProgram {
   readonly actions: readonly Action[]
 }
 
-const EXIT_CODES = `
+/** What every program exits with. */
+export const EXIT_CODES = `
 Exit codes:
   0    done
   1    failed
@@ -36,7 +37,8 @@ Exit codes:
   129, 130, 143   stopped by SIGHUP, SIGINT, SIGTERM
 `
 
-const ENVIRONMENT = `
+/** What every program reads from the environment. */
+export const ENVIRONMENT = `
 Environment (options win, then variables, then the file of --env):
   DB_HOST DB_PORT DB_USER DB_PASSWORD DB_NAME     the database; else PGURL or DATABASE_URL
   CACHE_BACKEND (postgresql_array)   PG_ARRAY_CACHE_TABLE_PREFIX, PG_BIT_CACHE_TABLE_PREFIX (partitioncache)

@@ -33,11 +33,13 @@ const VARIABLES: Readonly<Record<string, readonly string[]>> = {
   dbUser: ['DB_USER', 'PG_DB_USER', 'MY_DB_USER'],
   dbName: ['DB_NAME'],
   dbFile: ['SQLITE_DB_PATH'],
-  queueProvider: ['QUERY_QUEUE_PROVIDER']
+  queueProvider: ['QUERY_QUEUE_PROVIDER'],
+  queuePrefix: ['PG_QUEUE_TABLE_PREFIX'],
+  cronDatabase: ['PG_CRON_DATABASE']
 }
 
 /** The session's variables as the options change them: an option is another way to set its variable, for this run. */
-export function environmentOf(options: CacheOptions & DatabaseOptions & { queueProvider?: string }, session: Session): Environment {
+export function environmentOf(options: CacheOptions & DatabaseOptions & { queueProvider?: string, queuePrefix?: string, cronDatabase?: string }, session: Session): Environment {
   const given = Object.entries(VARIABLES).flatMap(([option, names]) => {
     const value = (options as Readonly<Record<string, unknown>>)[option]
     return value === undefined ? [] : names.map(name => [name, String(value)] as const)

@@ -61,6 +61,22 @@ export interface LazyIntersection {
   readonly used: readonly string[]
 }
 
+/** Which entries go first when there are too many. */
+export type EvictionOrder = 'least-recently-used' | 'oldest' | 'largest'
+
+/** What a backend with `usage` and `touch` can go by. */
+export const EVICTION_ORDERS: readonly EvictionOrder[] = ['least-recently-used', 'oldest', 'largest']
+
+/** What eviction goes by. Times are ms since 1970, undefined where nobody knows. */
+export interface EntryUsage {
+  readonly hash: string
+  readonly state: EntryState
+  /** What the set takes where it lives; 0 where there is none. */
+  readonly bytes: number
+  readonly storedAt: number | undefined
+  readonly usedAt: number | undefined
+}
+
 /** What a backend can do; code asks this, never the backend's name. */
 export interface BackendSupport {
   readonly datatypes: readonly Datatype[]
@@ -70,6 +86,8 @@ export interface BackendSupport {
   readonly persistent: boolean
   /** Integers that it keeps, both ends included; absent: all of 64 bits. */
   readonly integers?: readonly [min: number, max: number]
+  /** The orders in which entries can be evicted: 'largest' and 'oldest' take `usage`, 'least-recently-used' also `touch`. */
+  readonly evictsBy: readonly EvictionOrder[]
 }
 
 /**
@@ -109,6 +127,10 @@ export interface PartitionBackend {
   forget(partition: Partition): Promise<void>
   /** Bytes that the set takes where it lives; undefined where absent. */
   bytes(partition: Partition, hash: string): Promise<number | undefined>
+  /** What eviction goes by, of every entry, as `list` does it. */
+  usage?(partition: Partition): AsyncIterable<readonly EntryUsage[]>
+  /** Note when sets were last used, ms since 1970 by hash; the later of two times stays. Absent entries are no error, and not made. */
+  touch?(partition: Partition, uses: ReadonlyMap<string, number>): Promise<void>
   lazyIntersect?(partition: Partition, hashes: readonly string[], options: LazyOptions): Promise<LazyIntersection | undefined>
   close(): Promise<void>
 }

@@ -1,8 +1,11 @@
 import { InvalidArgumentError, KeyTypeError } from '../errors.js'
-import type { BackendSupport, EntryChange, EntryInfo, EntryState, EntryStatus, LazyIntersection, LazyOptions, Partition, PartitionBackend } from './backend.js'
+import type { BackendSupport, EntryChange, EntryInfo, EntryState, EntryStatus, EntryUsage, LazyIntersection, LazyOptions, Partition, PartitionBackend } from './backend.js'
+import { evictPartition, usageOf, type EvictionReport, type EvictOptions } from './evict.js'
+import { checkPolicy, type EvictionPolicy } from './eviction-plan.js'
 import { affectedBy } from './invalidation.js'
 import { scopesOfInvalidation, writeUnlessMarked } from './marks.js'
 import { callerKeys, checkDatatype, inferDatatype, storedKeys, type Datatype, type PartitionKeyValue } from './key-types.js'
+import { useTracker } from './recent-use.js'
 
 /** A moment of a partition key, before something is computed for it; see `begin`. */
 export interface Beginning {
@@ -119,6 +122,10 @@ export interface PartitionCache {
   delete(hash: string, options?: KeyOptions): Promise<void>
   /** Remove the entries that meet all that is given, of every partition key unless one is named. Answers how many. */
   invalidate(options: InvalidateOptions): Promise<number>
+  /** What eviction goes by, of every entry of a partition key. */
+  usage(options?: KeyOptions): Promise<EntryUsage[]>
+  /** Remove what exceeds the policy, of each partition key by itself, or of one. Readers see whole sets or misses. One report per partition key, by name. */
+  evict(policy: EvictionPolicy, options?: EvictOptions): Promise<EvictionReport[]>
   /** Drop a partition key with its entries and its type. */
   deletePartitionKey(partitionKey: string): Promise<void>
   close(): Promise<void>
@@ -133,6 +140,8 @@ export interface PartitionCacheOptions {
   datatype?: Datatype | undefined
   /** Default life of entries, in ms (default 0 = for ever). */
   ttlMs?: number | undefined
+  /** Note when sets are used, for eviction by last use: one write a minute, in the background (default true). */
+  trackUse?: boolean | undefined
 }
 
 const STATUSES: readonly EntryStatus[] = ['ok', 'timeout', 'failed']
@@ -176,11 +185,12 @@ function timeOf(olderThan: Date | number): number {
  *
  * @throws {KeyTypeError} the backend does not store `datatype`, or the partition key is registered as another
  */
-export async function partitionCache({ backend, partitionKey, datatype, ttlMs = 0 }: PartitionCacheOptions): Promise<PartitionCache> {
+export async function partitionCache({ backend, partitionKey, datatype, ttlMs = 0, trackUse = true }: PartitionCacheOptions): Promise<PartitionCache> {
   const { type, supports } = backend
   checkText(partitionKey, 'partitionKey')
   checkTtl(ttlMs)
   const known = new Map<string, Datatype>()
+  const tracker = trackUse ? useTracker(backend) : undefined
 
   async function register(name: string, wanted: Datatype): Promise<Partition> {
     if (!supports.datatypes.includes(checkDatatype(wanted))) {
@@ -230,6 +240,7 @@ export async function partitionCache({ backend, partitionKey, datatype, ttlMs = 
     const partition = await find(options)
     if (!partition || wanted.length === 0) return { keys: undefined, used: [] }
     const { keys, used } = await backend.intersect(partition, wanted)
+    tracker?.note(partition, used)
     return { keys: keys && callerKeys(keys, partition.datatype), used }
   }
   async function * entries(options: KeyOptions): AsyncGenerator<EntryInfo> {
@@ -276,7 +287,9 @@ export async function partitionCache({ backend, partitionKey, datatype, ttlMs = 
       async lazyIntersect(hashes: Iterable<string>, options: KeyOptions & LazyOptions = {}) {
         const wanted = checkHashes(hashes)
         const partition = await find(options)
-        return partition && wanted.length > 0 ? backend.lazyIntersect!(partition, wanted, options) : undefined
+        const lazy = partition && wanted.length > 0 ? await backend.lazyIntersect!(partition, wanted, options) : undefined
+        if (lazy) tracker?.note(partition!, lazy.used)
+        return lazy
       }
     }),
     exists: async (hash, options = {}) => (await statesOf([checkText(hash, 'hash')], options))[0] !== 'none',
@@ -339,12 +352,29 @@ export async function partitionCache({ backend, partitionKey, datatype, ttlMs = 
       for (const partition of await backend.partitions()) if (isMeant(partition.name)) count += await invalidatePartition(partition, options)
       return count
     },
+    async usage(options = {}) {
+      await tracker?.flush()
+      const partition = await find(options)
+      return partition ? usageOf(backend, partition) : []
+    },
+    async evict(policy, options = {}) {
+      checkPolicy(policy)
+      await tracker?.flush()
+      const named = options.partitionKey === undefined ? undefined : await find(options)
+      const partitions = options.partitionKey === undefined ? await backend.partitions() : named ? [named] : []
+      const reports: EvictionReport[] = []
+      for (const partition of partitions.sort((a, b) => a.name < b.name ? -1 : 1)) reports.push(await evictPartition(backend, partition, policy, options))
+      return reports
+    },
     async deletePartitionKey(name) {
       const partition = await find({ partitionKey: name })
       await backend.mark(checkText(name, 'partitionKey'), scopesOfInvalidation(undefined))
       if (partition) await backend.forget(partition)
       known.delete(name)
     },
-    close: () => backend.close(),
+    async close() {
+      await tracker?.flush()
+      await backend.close()
+    },
   }
 }

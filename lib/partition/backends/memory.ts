@@ -1,9 +1,9 @@
 import { andBits, bitmapBytes, bitsToSet, hasBit, packBits, MAX_BITS } from '../bitmap.js'
 import { DATATYPES, type Datatype, type StoredKey } from '../key-types.js'
 import { firstNumber, latest, marked, marksOf, type MarkCount } from '../marks.js'
-import type { BackendSupport, EntryInfo, EntryStatus, Intersection, PartitionBackend } from '../backend.js'
+import { EVICTION_ORDERS, type BackendSupport, type EntryInfo, type EntryStatus, type Intersection, type PartitionBackend } from '../backend.js'
 
-export const memorySupport: BackendSupport = { datatypes: DATATYPES, shared: false, persistent: false }
+export const memorySupport: BackendSupport = { datatypes: DATATYPES, shared: false, persistent: false, evictsBy: EVICTION_ORDERS }
 
 type MemorySet = { readonly bits: Uint8Array, readonly size: number } | ReadonlySet<StoredKey>
 
@@ -15,6 +15,7 @@ interface MemoryEntry {
   tables: readonly string[] | undefined
   storedAt: number | undefined
   expiresAt: number | undefined
+  usedAt?: number | undefined
 }
 
 /** A Set costs about 20 bytes a key here: bits as soon as they are no longer than that. */
@@ -32,6 +33,10 @@ function memorySet(values: readonly StoredKey[]): MemorySet {
 function holds(set: MemorySet, key: StoredKey): boolean {
   if (!('bits' in set)) return set.has(key)
   return typeof key === 'number' && Number.isInteger(key) && hasBit(set.bits, key)
+}
+
+function bytesOf(set: MemorySet): number {
+  return 'bits' in set ? set.bits.length : set.size * BYTES_PER_SET_KEY
 }
 
 function intersectSets(sets: readonly MemorySet[]): Set<StoredKey> {
@@ -65,7 +70,7 @@ export function memoryBackend(): PartitionBackend {
     entries.delete(hash)
     return undefined
   }
-  function infoOf(hash: string, { keys, ...rest }: MemoryEntry): EntryInfo {
+  function infoOf(hash: string, { keys, usedAt: _, ...rest }: MemoryEntry): EntryInfo {
     return { hash, state: keys === undefined ? 'none' : keys === null ? 'null' : 'set', ...rest }
   }
 
@@ -128,7 +133,21 @@ export function memoryBackend(): PartitionBackend {
     },
     async bytes({ name }, hash) {
       const keys = live(name, hash)?.keys
-      return keys ? ('bits' in keys ? keys.bits.length : keys.size * BYTES_PER_SET_KEY) : undefined
+      return keys ? bytesOf(keys) : undefined
+    },
+    async * usage({ name }) {
+      yield [...entriesOf(name).keys()].flatMap(hash => {
+        const entry = live(name, hash)
+        if (!entry) return []
+        const { keys, storedAt, usedAt } = entry
+        return [{ hash, state: infoOf(hash, entry).state, bytes: keys ? bytesOf(keys) : 0, storedAt, usedAt }]
+      })
+    },
+    async touch({ name }, uses) {
+      for (const [hash, usedAt] of uses) {
+        const entry = live(name, hash)
+        if (entry) entry.usedAt = Math.max(usedAt, entry.usedAt ?? usedAt)
+      }
     },
     async close() {
       counts.clear()

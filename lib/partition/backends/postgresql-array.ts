@@ -1,11 +1,11 @@
 import { bitmapBytes, packBits } from '../bitmap.js'
 import { DATATYPES, type Datatype, type StoredKey } from '../key-types.js'
-import type { BackendSupport, PartitionBackend } from '../backend.js'
+import { EVICTION_ORDERS, type BackendSupport, type PartitionBackend } from '../backend.js'
 import { arrayParameter, textArrayParameter, varbitParameter } from './postgresql-binary.js'
 import { ARRAY_COLUMNS, EIGHT_BYTES, intersectSets, lazyIntersectSets, PLAIN_BITS } from './postgresql-sets.js'
 import { postgresqlStore, type PostgresqlOptions, type SetColumns, type SetValues } from './postgresql-store.js'
 
-export const postgresqlArraySupport: BackendSupport = { datatypes: DATATYPES, shared: true, persistent: true }
+export const postgresqlArraySupport: BackendSupport = { datatypes: DATATYPES, shared: true, persistent: true, evictsBy: EVICTION_ORDERS }
 
 const COLUMNS: SetColumns = {
   family: 'array',

@@ -1,11 +1,11 @@
 import { packBits } from '../bitmap.js'
-import type { BackendSupport, PartitionBackend } from '../backend.js'
+import { EVICTION_ORDERS, type BackendSupport, type PartitionBackend } from '../backend.js'
 import { bitKeys, bitLimit, type BitOptions } from './integer-bits.js'
 import { varbitParameter } from './postgresql-binary.js'
 import { intersectSets, lazyIntersectSets, PLAIN_BITS } from './postgresql-sets.js'
 import { postgresqlStore, type PostgresqlOptions, type SetColumns } from './postgresql-store.js'
 
-export const postgresqlBitSupport: BackendSupport = { datatypes: ['integer'], shared: true, persistent: true, integers: [0, 2 ** 26 - 1] }
+export const postgresqlBitSupport: BackendSupport = { datatypes: ['integer'], shared: true, persistent: true, evictsBy: EVICTION_ORDERS, integers: [0, 2 ** 26 - 1] }
 
 /** A `bit varying` ends here. */
 const MOST_BITS = 2 ** 31 - 64

@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from '../../errors.js'
 import type { PgPool } from '../../source/postgres-session.js'
-import { PartitionBackendError, type EntryChange, type EntryInfo, type EntryState, type EntryStatus, type Marks, type Partition } from '../backend.js'
+import { PartitionBackendError, type EntryChange, type EntryInfo, type EntryUsage, type EntryState, type EntryStatus, type Marks, type Partition } from '../backend.js'
 import { firstNumber } from '../marks.js'
 import type { Datatype } from '../key-types.js'
 import { quoteIdentifier, quoteText } from '../../sql/quote.js'
@@ -38,7 +38,7 @@ export interface SetColumns {
 /** The values of one write, by column; `sql` places the parameter. */
 export type SetValues = Readonly<Record<string, { readonly value: unknown, readonly cast: string }>>
 
-/** Registry and entries in two tables. */
+/** Registry and entries in two tables; when entries were last used in a third, so that readers need no right to change entries. */
 export interface PostgresqlStore {
   /** The quoted, qualified name of the table of entries. */
   readonly entries: string
@@ -47,6 +47,8 @@ export interface PostgresqlStore {
   partitions(): Promise<Partition[]>
   datatypeOf(name: string): Promise<Datatype | undefined>
   bytes(partition: Partition, hash: string): Promise<number | undefined>
+  usage(partition: Partition): AsyncGenerator<readonly EntryUsage[]>
+  touch(partition: Partition, uses: ReadonlyMap<string, number>): Promise<void>
   write(partition: Partition, hash: string, change: EntryChange, set: SetValues | undefined, ifNumber: number | undefined): Promise<boolean>
   begin(name: string): Promise<number>
   begun(): Promise<string[]>
@@ -93,10 +95,16 @@ function prefixOf(tablePrefix: string): string {
   return tablePrefix === '' || tablePrefix.endsWith('_') ? tablePrefix : `${tablePrefix}_`
 }
 
-/** Open the two tables of `type`, made where absent. */
+/** The unquoted names of a backend's tables. */
+export function storeTables(family: string, tablePrefix: string = DEFAULT_PREFIX): { entries: string, keys: string, uses: string, marks: string } {
+  const start = `${prefixOf(tablePrefix)}${family}_`
+  return { entries: `${start}entries`, keys: `${start}partition_keys`, uses: `${start}uses`, marks: `${start}invalidations` }
+}
+
+/** Open the tables of `type`, made where absent. */
 export async function postgresqlStore(type: string, { pool, tablePrefix = DEFAULT_PREFIX, schema, ownsPool = false }: PostgresqlOptions, columns: SetColumns): Promise<PostgresqlStore> {
   if (typeof (pool as Partial<QueryPool> | undefined)?.query !== 'function') throw new InvalidArgumentError({ argument: 'pool', expected: 'a pg.Pool', found: typeof pool })
-  const names = { entries: `${prefixOf(tablePrefix)}${columns.family}_entries`, keys: `${prefixOf(tablePrefix)}${columns.family}_partition_keys`, marks: `${prefixOf(tablePrefix)}${columns.family}_invalidations` }
+  const names = storeTables(columns.family, tablePrefix)
 
   async function run(action: string, text: string, values?: readonly unknown[]): Promise<Row[]> {
     try {
@@ -109,11 +117,12 @@ export async function postgresqlStore(type: string, { pool, tablePrefix = DEFAUL
 
   const [where] = schema === undefined ? await run('find the current schema', 'SELECT pg_catalog.current_schema() AS schema') : [{ schema }]
   if (where?.['schema'] == null) throw new InvalidArgumentError({ argument: 'schema', expected: 'a schema, as the connection has none of its own' })
-  const inSchema = `${quoteIdentifier(where['schema'])}.`
-  const [entries, keys, marks] = [names.entries, names.keys, names.marks].map(name => inSchema + quoteIdentifier(name)) as [string, string, string]
-  const [found] = await run('look for its tables', 'SELECT pg_catalog.to_regclass($1) AS entries, pg_catalog.to_regclass($2) AS marks', [entries, marks])
+  const inSchema = (name: string): string => `${quoteIdentifier(where['schema']!)}.${quoteIdentifier(name)}`
+  const [entries, keys, uses, marks] = [inSchema(names.entries), inSchema(names.keys), inSchema(names.uses), inSchema(names.marks)]
+  const [found] = await run('look for its tables', `SELECT pg_catalog.to_regclass($1) IS NOT NULL AND pg_catalog.to_regclass($2) IS NOT NULL
+    AND pg_catalog.to_regclass($3) IS NOT NULL AS are_there`, [entries, uses, marks])
   // one simple query is one transaction; the lock lets many processes start at once
-  if (found?.['entries'] == null || found['marks'] == null) {
+  if (found?.['are_there'] !== 't') {
     await run('create its tables', `SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(${quoteText(entries)}, 0));
       CREATE TABLE IF NOT EXISTS ${keys} (partition_key text PRIMARY KEY, datatype text NOT NULL, created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
         UNIQUE (partition_key, datatype));
@@ -122,6 +131,8 @@ export async function postgresqlStore(type: string, { pool, tablePrefix = DEFAUL
         query text, status text CHECK (status IN ('ok', 'timeout', 'failed')), tables text[], stored_at timestamptz, expires_at timestamptz,
         ${columns.definitions.join(', ')}, PRIMARY KEY (partition_key, hash),
         FOREIGN KEY (partition_key, datatype) REFERENCES ${keys} (partition_key, datatype) ON DELETE CASCADE);
+      CREATE UNLOGGED TABLE IF NOT EXISTS ${uses} (partition_key text NOT NULL, hash text NOT NULL, used_at timestamptz NOT NULL, PRIMARY KEY (partition_key, hash),
+        FOREIGN KEY (partition_key, hash) REFERENCES ${entries} (partition_key, hash) ON DELETE CASCADE);
       ${columns.afterCreate?.(entries) ?? ''}`)
   }
 
@@ -131,6 +142,16 @@ export async function postgresqlStore(type: string, { pool, tablePrefix = DEFAUL
   }
   const time = (at: number | undefined): string | null => at === undefined ? null : new Date(at).toISOString()
   const setNames = columns.definitions.map(definition => definition.split(' ')[0]!)
+  const setBytes = setNames.map(column => `coalesce(pg_catalog.pg_column_size(${column}), 0)`).join(' + ')
+  /** Rows of a query with the parameters partition key, datatype and "hash after", ordered by hash and limited, page by page. */
+  async function * pages(action: string, text: string, { name, datatype }: Partition): AsyncGenerator<Row[]> {
+    for (let after = ''; ;) {
+      const rows = await run(action, text, [name, datatype, after])
+      if (rows.length > 0) yield rows
+      if (rows.length < PAGE_ROWS) return
+      after = rows.at(-1)!['hash']!
+    }
+  }
 
   return {
     entries, run,
@@ -201,15 +222,26 @@ export async function postgresqlStore(type: string, { pool, tablePrefix = DEFAUL
       const states = new Map(rows.map(row => [row['hash'], row['state'] as EntryState]))
       return hashes.map(hash => states.get(hash) ?? 'none')
     },
-    async * list({ name, datatype }) {
-      let after = ''
-      for (;;) {
-        const rows = await run('list the entries', `SELECT ${INFO} FROM ${entries} WHERE partition_key = $1 AND datatype = $2 AND hash > $3 AND ${IS_LIVE}
-          ORDER BY hash LIMIT ${PAGE_ROWS}`, [name, datatype, after])
-        if (rows.length > 0) yield rows.map(infoOf)
-        if (rows.length < PAGE_ROWS) return
-        after = rows.at(-1)!['hash']!
+    async * list(partition) {
+      const text = `SELECT ${INFO} FROM ${entries} WHERE partition_key = $1 AND datatype = $2 AND hash > $3 AND ${IS_LIVE} ORDER BY hash LIMIT ${PAGE_ROWS}`
+      for await (const rows of pages('list the entries', text, partition)) yield rows.map(infoOf)
+    },
+    async * usage(partition) {
+      const text = `SELECT hash, ${STATE} AS state, CASE WHEN is_set THEN ${setBytes} ELSE 0 END AS bytes, (extract(epoch FROM stored_at) * 1000)::bigint AS stored_at,
+        (extract(epoch FROM used_at) * 1000)::bigint AS used_at FROM ${entries} LEFT JOIN ${uses} USING (partition_key, hash)
+        WHERE partition_key = $1 AND datatype = $2 AND hash > $3 AND ${IS_LIVE} ORDER BY hash LIMIT ${PAGE_ROWS}`
+      for await (const rows of pages('measure the entries', text, partition)) {
+        yield rows.map(({ hash, state, bytes, stored_at: storedAt, used_at: usedAt }) => ({ hash: hash!, state: state as EntryState, bytes: Number(bytes),
+          storedAt: storedAt == null ? undefined : Number(storedAt), usedAt: usedAt == null ? undefined : Number(usedAt) }))
       }
+    },
+    async touch({ name }, used) {
+      // in one order, so that two processes cannot wait for each other
+      const hashes = [...used.keys()].sort()
+      await run('note uses', `INSERT INTO ${uses} AS u (partition_key, hash, used_at) SELECT partition_key, hash, pg_catalog.to_timestamp(at)
+        FROM unnest($2::text[], $3::float8[]) WITH ORDINALITY AS given (hash, at, nth) JOIN ${entries} USING (hash) WHERE partition_key = $1 ORDER BY nth
+        ON CONFLICT (partition_key, hash) DO UPDATE SET used_at = excluded.used_at WHERE u.used_at < excluded.used_at`,
+      [name, textArrayParameter(hashes), `{${hashes.map(hash => used.get(hash)! / 1000).join()}}`])
     },
     async remove({ name }, hashes) {
       await run('remove entries', `DELETE FROM ${entries} WHERE partition_key = $1 AND hash = ANY($2::text[])`, [name, textArrayParameter(hashes)])
@@ -218,7 +250,7 @@ export async function postgresqlStore(type: string, { pool, tablePrefix = DEFAUL
       await run('drop a partition key', `DELETE FROM ${keys} WHERE partition_key = $1`, [name])
     },
     async bytes({ name, datatype }, hash) {
-      const [row] = await run('measure a set', `SELECT ${setNames.map(column => `coalesce(pg_column_size(${column}), 0)`).join(' + ')} AS bytes FROM ${entries}
+      const [row] = await run('measure a set', `SELECT ${setBytes} AS bytes FROM ${entries}
         WHERE partition_key = $1 AND datatype = $2 AND hash = $3 AND is_set AND ${IS_LIVE}`, [name, datatype, hash])
       return row && Number(row['bytes'])
     },

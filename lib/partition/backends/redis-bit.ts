@@ -1,10 +1,10 @@
 import { andBits, bitsToSet, packBits } from '../bitmap.js'
-import type { BackendSupport, EntryState, Intersection, Partition, PartitionBackend } from '../backend.js'
+import { EVICTION_ORDERS, type BackendSupport, type EntryState, type Intersection, type Partition, type PartitionBackend } from '../backend.js'
 import { bitKeys, bitLimit, type BitOptions } from './integer-bits.js'
 import { isRefusal, redisCommands, type RedisOptions } from './redis-client.js'
 import { redisStore } from './redis-store.js'
 
-export const redisBitSupport: BackendSupport = { datatypes: ['integer'], shared: true, persistent: true, integers: [0, 2 ** 26 - 1] }
+export const redisBitSupport: BackendSupport = { datatypes: ['integer'], shared: true, persistent: true, evictsBy: EVICTION_ORDERS, integers: [0, 2 ** 26 - 1] }
 
 /** The byte before the bits. Its last bit survives an AND of sets, and an absent key, read as zeros, clears it. */
 const SET = 1

@@ -1,9 +1,9 @@
-import { PartitionBackendError, type BackendSupport, type EntryState, type Intersection, type Partition, type PartitionBackend } from '../backend.js'
+import { EVICTION_ORDERS, PartitionBackendError, type BackendSupport, type EntryState, type Intersection, type Partition, type PartitionBackend } from '../backend.js'
 import type { Datatype, StoredKey } from '../key-types.js'
 import { isRefusal, redisCommands, type RedisOptions } from './redis-client.js'
 import { redisStore } from './redis-store.js'
 
-export const redisSetSupport: BackendSupport = { datatypes: ['integer', 'text'], shared: true, persistent: true }
+export const redisSetSupport: BackendSupport = { datatypes: ['integer', 'text'], shared: true, persistent: true, evictsBy: EVICTION_ORDERS }
 
 /**
  * Members that are no keys. Every set has the one of its datatype, so an empty set is there and an intersection without it shows

@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from '../../errors.js'
-import { PartitionBackendError, type EntryChange, type EntryInfo, type EntryState, type EntryStatus, type Marks, type Partition } from '../backend.js'
+import { PartitionBackendError, type EntryChange, type EntryInfo, type EntryState, type EntryUsage, type EntryStatus, type Marks, type Partition } from '../backend.js'
 import { firstNumber } from '../marks.js'
 import { DATATYPES, type Datatype } from '../key-types.js'
 import type { RedisCommands, Reply } from './redis-client.js'
@@ -40,6 +40,8 @@ export interface RedisStore {
   remove(partition: Partition, hashes: readonly string[]): Promise<void>
   forget(partition: Partition): Promise<void>
   bytes(partition: Partition, hash: string): Promise<number | undefined>
+  usage(partition: Partition): AsyncGenerator<readonly EntryUsage[]>
+  touch(partition: Partition, uses: ReadonlyMap<string, number>): Promise<void>
   close(): Promise<void>
 }
 
@@ -93,9 +95,22 @@ const MARKS = `${COUNT}
 local fields = { '*', 'born' }
 for i = 2, #ARGV do fields[i + 1] = ARGV[i] == '*' and '*' or 's' .. ARGV[i] end
 return redis.call('HMGET', KEYS[1], unpack(fields))`
+// no information is made for what is gone
+const TOUCH = `
+for i = 1, #KEYS do
+  if redis.call('EXISTS', KEYS[i]) == 1 and tonumber(redis.call('HGET', KEYS[i], 'used') or '0') < tonumber(ARGV[i]) then
+    redis.call('HSET', KEYS[i], 'used', ARGV[i])
+  end
+end`
 
 function literalGlob(text: string): string {
   return text.replace(/[*?[\]\\^-]/g, '\\$&')
+}
+
+/** A key of another type than ours tells nothing. */
+function nothingIfOther(error: unknown): null {
+  if (error instanceof PartitionBackendError && /WRONGTYPE/.test(error.message)) return null
+  throw error
 }
 
 /** Registry and information in Redis, for values of one kind. */
@@ -127,11 +142,7 @@ export function redisStore(redis: RedisCommands, values: RedisValues, { keyPrefi
       values.states(partition, hashes.map(hash => valueKey(partition, hash))),
       Promise.all(hashes.map(async hash => {
         const key = infoKey(partition, hash)
-        // a key of another type than ours tells nothing
-        return redis.send(key, ['HMGET', key, ...FIELDS]).catch((error: unknown) => {
-          if (error instanceof PartitionBackendError && /WRONGTYPE/.test(error.message)) return FIELDS.map(() => null)
-          throw error
-        })
+        return await redis.send(key, ['HMGET', key, ...FIELDS]).catch(nothingIfOther) ?? FIELDS.map(() => null)
       }))])
     return hashes.flatMap((hash, i) => infoOf(hash, states[i]!, replies[i]!) ?? [])
   }
@@ -208,6 +219,27 @@ export function redisStore(redis: RedisCommands, values: RedisValues, { keyPrefi
     async forget(partition) {
       for await (const hashes of scan(partition)) await remove(partition, hashes)
       await redis.send(registry, ['HDEL', registry, partition.name])
+    },
+    async * usage(partition) {
+      for await (const hashes of scan(partition)) {
+        const [entries, sizes, uses] = await Promise.all([infos(partition, hashes),
+          // an estimate by a few members: counting them all would hold up the server
+          Promise.all(hashes.map(hash => redis.send(valueKey(partition, hash), ['MEMORY', 'USAGE', valueKey(partition, hash)]))),
+          Promise.all(hashes.map(hash => redis.send(infoKey(partition, hash), ['HGET', infoKey(partition, hash), 'used']).catch(nothingIfOther)))])
+        const positions = new Map(hashes.map((hash, i) => [hash, i]))
+        yield entries.map(({ hash, state, storedAt }) => {
+          const [size, used] = [sizes[positions.get(hash)!], uses[positions.get(hash)!]]
+          return { hash, state, bytes: state === 'set' ? Number(size ?? 0) : 0, storedAt, usedAt: used == null ? undefined : Number(used) }
+        })
+      }
+    },
+    async touch(partition, uses) {
+      const all = [...uses]
+      for (let i = 0; i < all.length; i += KEYS_PER_COMMAND) {
+        const some = all.slice(i, i + KEYS_PER_COMMAND)
+        const keys = some.map(([hash]) => infoKey(partition, hash))
+        await redis.send(keys[0]!, ['EVAL', TOUCH, String(keys.length), ...keys, ...some.map(([, at]) => String(at))])
+      }
     },
     async bytes(partition, hash) {
       const key = valueKey(partition, hash)

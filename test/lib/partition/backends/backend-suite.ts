@@ -2,6 +2,8 @@ import { expect } from 'chai'
 import fc from 'fast-check'
 import { partitionCache, type PartitionCache } from '../../../../lib/partition/cache.js'
 import type { EntryStatus, PartitionBackend } from '../../../../lib/partition/backend.js'
+import type { EvictionReport, EvictOptions } from '../../../../lib/partition/evict.js'
+import type { EvictionPolicy } from '../../../../lib/partition/eviction-plan.js'
 import type { Datatype, PartitionKeyValue } from '../../../../lib/partition/key-types.js'
 
 /** A place where a backend keeps its sets, made for one test file. */
@@ -352,6 +354,87 @@ export function partitionBackendSuite(name: string, start: () => Promise<Backend
       }
       await writer
       expect(reads).to.be.greaterThan(0)
+    })
+
+    it('evicts by age, by idle time, by count and by size, in the order asked for', async () => {
+      const now = Date.now()
+      const limit = backend.supports.integers?.[1] ?? Infinity
+      const fill = async (): Promise<void> => {
+        await cache.deletePartitionKey(pk)
+        const sizes: Record<string, number> = { a: 10, b: 4000, c: 10, d: 10, e: 10 }
+        for (const [i, [hash, size]] of Object.entries(sizes).entries()) {
+          await cache.setSet(hash, Array.from({ length: size }, (_, k) => 37 * k).filter(key => key <= limit), { datatype: 'integer', asOf: new Date(now - (10 - i) * 60_000) })
+        }
+        await cache.setNull('mark', { asOf: new Date(now - 60 * 60_000) })
+        // the oldest set is the one used last
+        expect((await cache.get('a'))?.size).to.equal(10)
+      }
+      const left = async (): Promise<string[]> => (await cache.getAllKeys()).sort()
+      const evict = async (policy: EvictionPolicy, options?: EvictOptions): Promise<EvictionReport> => (await cache.evict(policy, { partitionKey: pk, ...options }))[0]!
+      await fill()
+      expect(await evict({ maxEntries: 3 }, { dryRun: true })).to.deep.include({ partitionKey: pk, evicted: { age: 0, idle: 0, count: 3, size: 0, total: 3 } })
+      expect(await left(), 'a dry run').to.have.length(6)
+      const report = await evict({ maxEntries: 3 })
+      expect([report.evicted.count, report.kept.entries, await left()]).to.deep.equal([3, 3, ['a', 'd', 'e']])
+      expect((await evict({ maxEntries: 3 })).evicted.total, 'nothing is left to do').to.equal(0)
+      await fill()
+      expect([(await evict({ maxEntries: 3, order: 'oldest' })).evicted.count, await left()]).to.deep.equal([3, ['c', 'd', 'e']])
+      await fill()
+      const { bytes: large } = (await cache.usage()).find(({ hash }) => hash === 'b')!
+      const bySize = await evict({ maxBytes: large - 1, order: 'largest' })
+      expect([bySize.evicted.size, bySize.evictedBytes, await left()]).to.deep.equal([1, large, ['a', 'c', 'd', 'e', 'mark']])
+      await fill()
+      expect([(await evict({ maxBytes: 0 })).evicted.size, await left()], 'a mark has no size').to.deep.equal([5, ['mark']])
+      await fill()
+      expect([(await evict({ maxAgeMs: 8.5 * 60_000 })).evicted.age, await left()]).to.deep.equal([3, ['c', 'd', 'e']])
+      await fill()
+      expect([(await evict({ maxIdleMs: 8.5 * 60_000, maxEntries: 3 })).evicted, await left()]).to.deep.equal([{ age: 0, idle: 2, count: 1, size: 0, total: 3 }, ['a', 'd', 'e']])
+    })
+
+    it('evicts each partition key by itself, and nothing of what is named otherwise', async () => {
+      const other = `${pk} 2`
+      for (const partitionKey of [pk, other]) for (const hash of ['a', 'b', 'c']) await cache.setSet(hash, [1], { partitionKey, datatype: 'integer' })
+      expect((await cache.evict({ maxEntries: 1 }, { partitionKey: other })).map(({ partitionKey, kept }) => [partitionKey, kept.entries])).to.deep.equal([[other, 1]])
+      expect(await cache.getAllKeys()).to.have.length(3)
+      const reports = await cache.evict({ maxEntries: 2 })
+      expect(reports.find(({ partitionKey }) => partitionKey === pk)?.evicted.total).to.equal(1)
+      expect(reports.find(({ partitionKey }) => partitionKey === other)?.evicted.total).to.equal(0)
+      expect(await cache.evict({ maxEntries: 2 }, { partitionKey: `${pk} unknown` })).to.deep.equal([])
+      for (const policy of [{}, { maxEntries: -1 }, { maxEntries: 1.5 }, { maxAgeMs: NaN }, { maxEntries: 1, order: 'newest' as never }]) {
+        expect((await errorOf(cache.evict(policy))).code).to.equal('ERR_INVALID_ARGUMENT')
+      }
+    })
+
+    it('keeps the later of two uses, makes nothing of what is gone, and forgets uses with the entry', async () => {
+      const partition = { name: pk, datatype: 'integer' as const }
+      await cache.setSet('h', [1])
+      const usedAt = async (): Promise<number | undefined> => (await cache.usage())[0]?.usedAt
+      for (const at of [5000, 3000]) await backend.touch!(partition, new Map([['h', at], ['gone', at]]))
+      expect([await usedAt(), (await cache.usage()).length]).to.deep.equal([5000, 1])
+      await cache.delete('h')
+      await cache.setSet('h', [1])
+      expect(await usedAt()).to.equal(undefined)
+    })
+
+    it('shows readers whole sets or misses while entries are evicted and stored again', async () => {
+      const keys = Array.from({ length: 5000 }, (_, i) => 3 * i)
+      const hashes = ['a', 'b', 'c', 'd']
+      const store = async (): Promise<void> => { for (const hash of hashes) await cache.setSet(hash, keys) }
+      await store()
+      let evicting = true
+      const evictor = (async () => {
+        for (let i = 0; i < 8; i++) {
+          await cache.evict({ maxEntries: i % 3 }, { partitionKey: pk })
+          await store()
+        }
+        evicting = false
+      })()
+      while (evicting) {
+        const { keys: found, used } = await cache.lookup(hashes)
+        expect(found?.size ?? 'miss').to.be.oneOf([5000, 'miss'])
+        if (used.length > 0) expect(found, 'a set that was used').to.not.equal(undefined)
+      }
+      await evictor
     })
 
     if (extras.includes('persist')) it('is there again after it was closed, or as seen by a second process', async () => {
