@@ -23,7 +23,8 @@ export interface RawBatch {
   readonly length: number
 }
 
-function fieldOf(name: string, vector: Vector, origin?: string): Field {
+/** A vector's entry in the schema. */
+export function fieldOf(name: string, vector: Vector, origin?: string): Field {
   const wide = vector.type === 'int64' && vector.form === 'fixed' && vector.values instanceof BigInt64Array
   return { name, type: vector.type, nullable: hasNulls(vector), ...(origin === undefined ? {} : { origin }), ...(wide ? { wide } : {}) }
 }
@@ -37,7 +38,7 @@ function parseJson(text: string): unknown {
  * The values at a path, typed by what they share, else json: then each keeps the server's own text, digits and all (and what
  * fits no other column, 1e400 or a lone surrogate, has a place).
  */
-function pathVector({ path }: Extract<Output, { kind: 'path' }>, texts: Texts, escaped: Texts | undefined): Vector {
+export function pathVector({ path }: Extract<Output, { kind: 'path' }>, texts: Texts, escaped: Texts | undefined): Vector {
   const jsonTexts = escaped === undefined ? texts : texts.map((text, row) => {
     const whole = escaped[row] ?? null
     return whole === null ? text : JSON.stringify(followPath(JSON.parse(whole), path.keys) ?? null)
@@ -50,7 +51,7 @@ function pathVector({ path }: Extract<Output, { kind: 'path' }>, texts: Texts, e
 }
 
 /** The rows of a batch whose ids were asked for, or undefined where that is all of them. */
-function askedRows(ids: IdArray, vector: Vector): Uint32Array | undefined {
+export function askedRows(ids: IdArray, vector: Vector): Uint32Array | undefined {
   const [low, span] = [ids[0]!, Number(BigInt(ids[ids.length - 1]!) - BigInt(ids[0]!)) + 1]
   if (span === ids.length || vector.form !== 'fixed') return undefined
   const isAsked = new Uint8Array(span)
