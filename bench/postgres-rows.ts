@@ -1,6 +1,7 @@
 /**
  * How long until 1M rows by id are with the caller, from PostgreSQL? millrace cold against its own fetch alone, against the same fetch
- * into DuckDB, against `psql COPY` as the floor; then warm. One job per process: `--job fetch|cold|warm|duckdb|copy`.
+ * into DuckDB, against `psql COPY` as the floor; then warm. `fetch-cursor` and `cold-cursor` fetch by cursor where the others
+ * fetch by COPY. One job per process: `--job fetch|cold|warm|duckdb|copy|…`.
  *
  * Without `--url` it starts a server, makes the table, and runs every job `--runs` times, interleaved, each in a process of its own.
  */
@@ -21,7 +22,9 @@ import { COLUMNS, deliveredRow, shuffled, TABLE, tableIds, type SourceRow } from
 const { values: options } = parseArgs({ options: {
   job: { type: 'string' }, url: { type: 'string' }, cache: { type: 'string' }, rows: { type: 'string', default: '1000000' }, runs: { type: 'string', default: '3' },
   /** V8's heap limit for the cold and warm jobs, in MB. */
-  heap: { type: 'string' }
+  heap: { type: 'string' },
+  /** Only these jobs, with commas between. */
+  jobs: { type: 'string', default: 'copy,fetch,fetch-cursor,cold-cursor,cold,warm,duckdb,stream' }
 } })
 const count = Number(options.rows)
 if (options.url === undefined) await runAll()
@@ -42,7 +45,7 @@ async function runAll(): Promise<void> {
     await client.query('VACUUM ANALYZE users')
     await client.end()
     for (let run = 0; run < Number(options.runs); run++) {
-      for (const job of ['copy', 'fetch', 'cold', 'warm', 'duckdb', 'stream']) {
+      for (const job of options.jobs.split(',')) {
         const cache = join(dir, job === 'duckdb' ? 'duckdb' : 'millrace')
         if (job !== 'warm' && job !== 'stream') rmSync(cache, { recursive: true, force: true })
         if (job === 'duckdb') mkdirSync(cache)
@@ -63,7 +66,7 @@ async function runAll(): Promise<void> {
 
 async function runJob(job: string, url: string): Promise<void> {
   const pool = new pg.Pool({ connectionString: url, max: 4 })
-  const source = postgresSource({ pool })
+  const source = postgresSource({ pool, copy: job.endsWith('-cursor') ? false : 'auto' })
   const all = tableIds(count, 'dense')
   const ids = shuffled(all)
   await pool.query('SELECT 1')
@@ -76,7 +79,7 @@ async function runJob(job: string, url: string): Promise<void> {
     return source.fetch(...given)
   }, { maxConcurrency: source.fetch.maxConcurrency, identity: source.fetch.identity })
   const request = { ids, columns: COLUMNS, table: TABLE, cacheDir: options.cache!, fetcher }
-  switch (job) {
+  switch (job.replace('-cursor', '')) {
     case 'copy': {
       const psql = spawn('psql', [url, '-qAtc', `COPY (SELECT id, name, age, amount, profile#>>'{address,city}' FROM users) TO STDOUT`], { stdio: ['ignore', 'ignore', 'inherit'] })
       if (await new Promise(resolve => psql.once('exit', resolve)) !== 0) throw new Error('psql failed')
@@ -111,8 +114,8 @@ async function runJob(job: string, url: string): Promise<void> {
   const ms = performance.now() - start
   if (rows !== count) throw new Error(`${rows} rows`)
   if ((job === 'warm' || job === 'stream') && calls > 0) throw new Error(`${calls} calls of the fetcher in a warm run`)
-  printResult({ name: 'postgres-rows', engine: job === 'cold' || job === 'warm' || job === 'stream' ? 'millrace' : job, job, rows, ms, calls,
-    fsync: job === 'cold', heapLimitMiB: Math.round(getHeapStatistics().heap_size_limit / 1048576) })
+  printResult({ name: 'postgres-rows', engine: /^(cold|warm|stream)/.test(job) ? 'millrace' : job, job, rows, ms, calls,
+    fsync: job.startsWith('cold'), heapLimitMiB: Math.round(getHeapStatistics().heap_size_limit / 1048576) })
   await pool.end()
 }
 

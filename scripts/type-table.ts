@@ -88,7 +88,7 @@ function postgresTable(): string {
     const oid = typeof type === 'number' ? type : 100_000 + types.size
     if (typeof type === 'string') {
       const element = type.startsWith('_') ? [...types].find(([, known]) => known.name === type.slice(1))![0] : 0
-      types.set(oid, { name: type, base: 0, baseModifier: -1, element, delimiter: ',' })
+      types.set(oid, { name: type, base: 0, baseModifier: -1, element, sendsText: false, delimiter: ',' })
     }
     const as = readAs(oid, modifier, types, dimensions)
     const vector = decodeColumn([text], as, sql)

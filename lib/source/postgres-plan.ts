@@ -15,7 +15,7 @@ export type Output =
   | { kind: 'column', name: string, oid: number, as: ReadAs }
   /** JSON text of the value at `path`; `escaped` is the position of the column that has the rows it could not follow. */
   | { kind: 'path', name: string, path: PathColumn, escaped: number | undefined }
-  | { kind: 'escaped' }
+  | { kind: 'escaped', name: string }
 
 /** A fetch, decided: what to send and how to read the answer. */
 export interface FetchPlan {
@@ -76,7 +76,7 @@ export function planFetch(table: PgTable, { schema, table: name }: TableName, id
     const kind = jsonKind(table.columns.get(path.base)!.oid, types)!
     if (kind === 'json' && !escapedAt.has(path.base)) {
       escapedAt.set(path.base, selected.push(escapedJson(column)) - 1)
-      outputs.push({ kind: 'escaped' })
+      outputs.push({ kind: 'escaped', name: path.base })
     }
     selected.push(pathSql(column, kind, path.keys, bind))
     outputs.push({ kind: 'path', name: path.name, path, escaped: escapedAt.get(path.base) })

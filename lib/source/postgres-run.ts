@@ -1,14 +1,11 @@
 import type { ColumnType } from '../batch/column-type.js'
-import type { Id } from '../batch/ids.js'
 import type { RowBatch } from '../batch/row-batch.js'
 import { FetcherContractError, InvalidArgumentError, MillraceError } from '../errors.js'
-import { formatTableName, parseTableName } from '../store/table-name.js'
-import { declaredColumns } from './answer.js'
-import type { FetchRequest, SourceQueryOptions } from './fetcher.js'
-import { learnTypes, lookUpTable, type PgTable } from './postgres-catalogue.js'
-import { decodeFetch, decodeQuery, matchesPlan, type PgField, type RawBatch } from './postgres-decode.js'
-import { SourceError, sqlStateOf, UnreadableValue } from './source-error.js'
-import { planFetch } from './postgres-plan.js'
+import type { SourceQueryOptions } from './fetcher.js'
+import { learnTypes, type PgTable } from './postgres-catalogue.js'
+import type { CopyStreamOptions } from './postgres-copy-stream.js'
+import { decodeQuery, type PgField, type RawBatch } from './postgres-decode.js'
+import { SourceError, UnreadableValue } from './source-error.js'
 import { borrow, guarded, type Lease, type Limits, type PgClient, type PgPool } from './postgres-session.js'
 import { sqlParameter } from './postgres-sql.js'
 import { declaredAs, readAs, type PgTypes } from './postgres-types.js'
@@ -22,6 +19,14 @@ export interface StreamRequest {
   batchRows: number
   limits: Limits
 }
+
+/** A COPY to stream. */
+export interface CopyRequest extends Pick<CopyStreamOptions, 'text' | 'columns' | 'batchRows' | 'check' | 'decode'> {
+  limits: Limits
+}
+
+/** Fetch by COPY where that is faster and the server does not refuse, wherever it is possible at all, or never. */
+export type CopyMode = 'auto' | boolean
 
 /** What a source's calls share. */
 export interface PgContext {
@@ -38,19 +43,18 @@ export interface PgContext {
   cancel(client: PgClient): void
   /** Streams an answer and gives the lease back when it ends, however it ends. */
   openStream(lease: Lease, request: StreamRequest): AsyncIterable<RawBatch>
+  /** Whether fetches are made by COPY; `refused`: by `auto`, until the server would not. */
+  copy: CopyMode | 'refused'
+  /** Whether this client is one that a COPY can be read from. */
+  canCopy(client: PgClient): boolean
+  /** Streams a COPY as batches, and gives the lease back as `openStream` does. */
+  openCopy(lease: Lease, request: CopyRequest): AsyncIterable<RowBatch>
   /** What a statement would return. */
   describe(client: PgClient, sql: string): Promise<readonly PgField[]>
 }
 
 /** The table was altered after it was looked up. */
-class StaleCatalogue extends Error {}
-
-// undefined column, undefined table, operator does not exist, datatype mismatch, "cached plan must not change result type"
-const STALE_STATES: ReadonlySet<string> = new Set(['42703', '42P01', '42883', '42804', '0A000'])
-
-function isStale(error: unknown): boolean {
-  return error instanceof StaleCatalogue || STALE_STATES.has(sqlStateOf(error) ?? '')
-}
+export class StaleCatalogue extends Error {}
 
 /** What went wrong, as an error of this library. */
 export function typed(context: PgContext, action: string, error: unknown): unknown {
@@ -67,42 +71,6 @@ export async function prepared<T>(context: PgContext, limits: Limits, learn: (le
   } catch (error) {
     lease.release()
     throw error
-  }
-}
-
-/** The source's `fetch`. */
-export function postgresFetch(context: PgContext): (ids: readonly Id[], table: string, request: FetchRequest) => AsyncIterable<RowBatch> {
-  return async function * fetchRows(ids, table, request) {
-    const name = parseTableName(table)
-    const key = formatTableName(name)
-    const limits: Limits = { signal: request.signal, timeoutMs: context.timeoutMs, cancel: client => context.cancel(client) }
-    let delivered = false
-    for (let attempt = 0; ; attempt++) {
-      const known = context.tables.get(key)
-      try {
-        const { lease, learned } = await prepared(context, limits, async ({ client }) => {
-          const info = known?.table ?? await lookUpTable(client, name, context.types, known?.version ?? 0)
-          context.tables.set(key, { version: info.version, table: info })
-          return { info, plan: planFetch(info, name, ids, request, context.types, declaredColumns(context.columnTypes, request)) }
-        })
-        const { plan } = learned
-        if (plan.ids.length === 0) return lease.release()
-        const stream = context.openStream(lease, { text: plan.text, values: plan.values, batchRows: context.batchRows, limits,
-          name: context.prepare ? plan.statement : undefined })
-        for await (const raw of stream) {
-          if (!delivered && !matchesPlan(raw, plan)) throw new StaleCatalogue('the table was altered')
-          const batch = decodeFetch(raw, plan)
-          delivered = true
-          if (batch.length > 0) yield batch
-        }
-        return
-      } catch (error) {
-        if (error instanceof UnreadableValue) throw new FetcherContractError({ batch: request.batch.index, reason: error.message, cause: error })
-        const mayBeStale = known?.table !== undefined && (isStale(error) || (error as { code?: string }).code === 'ERR_COLUMN_NOT_FOUND')
-        if (delivered || attempt > 0 || !mayBeStale) throw typed(context, `fetch from ${key}`, error)
-        context.tables.set(key, { version: known.version + 1 })
-      }
-    }
   }
 }
 

@@ -109,8 +109,10 @@ export async function borrow(pool: PgPool, limits: Limits): Promise<Lease> {
       released = true
       // a transaction that a statement left open must not reach the next user
       const status = (client as ClientInternals).getTransactionStatus?.() ?? 'I'
-      client.release(broken || state.lost !== undefined || status !== 'I')
-      client.removeListener('error', onError)
+      const isClosed = broken || state.lost !== undefined || status !== 'I'
+      client.release(isClosed)
+      // what the server says to a client that is being closed (terminated, cancelled) must not end the process
+      if (!isClosed) client.removeListener('error', onError)
     },
     cut(): void {
       const stream = (client as ClientInternals).connection?.stream

@@ -1,21 +1,13 @@
 import type { PgField, RawBatch } from './postgres-decode.js'
+import { endSoon, watchSilence, type StopOptions } from './postgres-settle.js'
 import { silenceError } from './source-error.js'
-
-/** A closing statement gets this long to end by itself, then it is cancelled, then the connection is cut. */
-const CLOSE_GRACE_MS = 200
-const CUT_AFTER_MS = 1200
 
 const RAW_TYPES = { getTypeParser: () => (text: string): string => text }
 
 /** How a statement is streamed. */
-export interface BatchStreamOptions {
+export interface BatchStreamOptions extends StopOptions {
   name?: string | undefined
   batchRows: number
-  timeoutMs: number
-  /** Ask the server to stop the statement. */
-  cancel: () => void
-  /** Cut the connection. */
-  cut: () => void
 }
 
 /** The part of pg's connection that a statement is sent over. */
@@ -42,7 +34,7 @@ interface QueryStreamFace extends AsyncIterable<unknown> {
   submit(connection: object): void
 }
 
-/** A statement's answer as a stream of RawBatch. */
+/** A statement's answer as a stream of batches, which settles whatever happens. */
 export interface BatchStream extends AsyncIterable<unknown> {
   /** The connection cannot be used any more, or a cancel request is on its way to it. */
   readonly isBroken: boolean
@@ -71,7 +63,7 @@ export function batchStreamOf(Base: QueryStreamClass): new (text: string, values
     #rows = 0
     #isFirst = true
     #heard = false
-    #watchdog: NodeJS.Timeout | undefined
+    #endWatch: () => void = () => undefined
     #wire: Wire | undefined
     #isDead = false
     #isUrgent = false
@@ -123,7 +115,7 @@ export function batchStreamOf(Base: QueryStreamClass): new (text: string, values
     override _read(): void {
       this.#watch()
       this.#together(() => this.cursor.read(this.#options.batchRows, error => {
-        clearInterval(this.#watchdog)
+        this.#endWatch()
         if (this.destroyed) return
         if (error) {
           this.destroy(error)
@@ -141,13 +133,11 @@ export function batchStreamOf(Base: QueryStreamClass): new (text: string, values
 
     #watch(): void {
       const { timeoutMs } = this.#options
-      if (timeoutMs <= 0) return
-      let silent = 0
-      this.#watchdog = setInterval(() => {
-        silent = this.#heard ? 0 : silent + 1
+      this.#endWatch = watchSilence(timeoutMs, () => {
+        const heard = this.#heard
         this.#heard = false
-        if (silent >= 4) this.destroy(silenceError(timeoutMs))
-      }, Math.max(1, timeoutMs / 4))
+        return heard
+      }, () => this.destroy(silenceError(timeoutMs)))
     }
 
     abort(error: Error): void {
@@ -156,11 +146,11 @@ export function batchStreamOf(Base: QueryStreamClass): new (text: string, values
     }
 
     override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-      clearInterval(this.#watchdog)
-      let timer: NodeJS.Timeout | undefined
+      this.#endWatch()
+      let ended = (): void => undefined
       this.#finish = () => {
         this.#finish = undefined
-        clearTimeout(timer)
+        ended()
         this.#wire?.removeListener('end', this.#onEnd)
         done(error)
       }
@@ -168,23 +158,7 @@ export function batchStreamOf(Base: QueryStreamClass): new (text: string, values
         this.#finish()
         return
       }
-      const { cancel, cut } = this.#options
-      const cutOff = (): void => {
-        this.isBroken = true
-        cut()
-      }
-      const cancelNow = (): void => {
-        // a cancel request may arrive late and would hit the next statement, so the client is not used again
-        this.isBroken = true
-        cancel()
-        timer = setTimeout(cutOff, CUT_AFTER_MS)
-      }
-      const isBusy = this.cursor.state === 'busy'
-      if (error && 'code' in error && error.code === 'ETIMEDOUT') {
-        cancel()
-        cutOff()
-      } else if (isBusy && this.#isUrgent) cancelNow()
-      else timer = setTimeout(cancelNow, CLOSE_GRACE_MS)
+      ended = endSoon(this.#options, { error, isBusy: this.cursor.state === 'busy', isUrgent: this.#isUrgent, onBroken: () => { this.isBroken = true } })
       this.#together(() => super._destroy(error, () => this.#finish?.()))
     }
   }

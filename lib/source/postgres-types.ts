@@ -28,6 +28,8 @@ export interface PgType {
   /** The element type of an array, else 0. */
   element: number
   delimiter: string
+  /** Its binary form is the text that it prints. */
+  sendsText: boolean
 }
 
 /** Types that were looked up, by OID. Names of the built-in ones that matter are known without asking. */

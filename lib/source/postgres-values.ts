@@ -94,7 +94,7 @@ function decodeInt64(texts: Texts): Vector {
 function elementReader(type: ColumnType, column: string): (text: string) => unknown {
   const must = (value: unknown, text: string): unknown => {
     if (value !== undefined) return value
-    throw new UnreadableValue(column, `${JSON.stringify(text)} cannot be held as ${type}`, declareText(column))
+    throw notHeld(column, text, type)
   }
   switch (type) {
     case 'bool': return text => text === 't'
@@ -116,6 +116,11 @@ function hexBytes(text: string): Uint8Array | undefined {
   const digits = text.startsWith('\\x') ? text.slice(2) : text
   const bytes = Buffer.from(digits, 'hex')
   return bytes.length * 2 === digits.length ? new Uint8Array(bytes) : undefined
+}
+
+/** The error for a text that is no value of the column's type. */
+export function notHeld(column: string, text: string, type: ColumnType): UnreadableValue {
+  return new UnreadableValue(column, `${JSON.stringify(text)} cannot be held as ${type}`, declareText(column))
 }
 
 function declareText(column: string): string {

@@ -1,15 +1,20 @@
 import { createRequire } from 'node:module'
+import type { Socket } from 'node:net'
 import type pg from 'pg'
 import { checkColumnTypes, type ColumnType } from '../batch/column-type.js'
+import type { RowBatch } from '../batch/row-batch.js'
 import { InvalidArgumentError } from '../errors.js'
 import type { Source } from './fetcher.js'
 import { abortError } from './source-error.js'
 import type { PgField, RawBatch } from './postgres-decode.js'
 import { postgresDialect } from './postgres-dialect.js'
-import { postgresFetch, postgresQuery, postgresExecute, type PgContext, type StreamRequest } from './postgres-run.js'
-import type { Lease, PgClient, PgPool } from './postgres-session.js'
+import { CopyStream } from './postgres-copy-stream.js'
+import { postgresFetch } from './postgres-fetch.js'
+import { postgresQuery, postgresExecute, type CopyMode, type CopyRequest, type PgContext, type StreamRequest } from './postgres-run.js'
+import type { Lease, Limits, PgClient, PgPool } from './postgres-session.js'
+import type { StopOptions } from './postgres-settle.js'
 import { postgresSnapshot } from './postgres-snapshot.js'
-import { batchStreamOf, type QueryStreamClass } from './postgres-stream.js'
+import { batchStreamOf, type BatchStream as Settling, type QueryStreamClass } from './postgres-stream.js'
 
 /** Rows per portal read, and so per RowBatch. Measured in bench/postgres-fetch.ts. */
 const BATCH_ROWS = 8192
@@ -62,9 +67,21 @@ function send<S extends { submit(connection: pg.Connection): void }>(client: PgC
   return statement
 }
 
-async function * openStream(lease: Lease, { text, values, name, batchRows, limits }: StreamRequest): AsyncGenerator<RawBatch> {
-  const { signal, timeoutMs } = limits
-  const stream = new (loaded().BatchStream)(text, values, { name, batchRows, timeoutMs, cancel: () => limits.cancel(lease.client), cut: () => lease.cut() })
+/** How a stream on this lease is stopped. */
+function stopOf(lease: Lease, limits: Limits): StopOptions {
+  return { timeoutMs: limits.timeoutMs, cancel: () => limits.cancel(lease.client), cut: () => lease.cut() }
+}
+
+function openStream(lease: Lease, { text, values, name, batchRows, limits }: StreamRequest): AsyncIterable<RawBatch> {
+  return readToEnd<RawBatch>(lease, limits, new (loaded().BatchStream)(text, values, { name, batchRows, ...stopOf(lease, limits) }))
+}
+
+function openCopy(lease: Lease, { limits, ...request }: CopyRequest): AsyncIterable<RowBatch> {
+  return readToEnd<RowBatch>(lease, limits, new CopyStream({ ...request, ...stopOf(lease, limits) }))
+}
+
+/** Send a stream's statement and hand on what comes; the lease goes back when the stream has closed. */
+async function * readToEnd<T>(lease: Lease, { signal }: Limits, stream: Settling): AsyncGenerator<T> {
   const onAbort = (): void => { stream.abort(abortError(signal!)) }
   // released by the stream's end and not by the reader's: an aborted reader may never come back
   const closed = new Promise<void>(resolve => stream.once('close', () => {
@@ -78,11 +95,18 @@ async function * openStream(lease: Lease, { text, values, name, batchRows, limit
     send(lease.client, stream)
   }
   try {
-    for await (const batch of stream) yield batch as RawBatch
+    for await (const batch of stream) yield batch as T
   } finally {
     stream.destroy()
     await closed
   }
+}
+
+/** Whether a client is pg's own, in JavaScript, with nothing else to do, so that its socket can be read from for a while. */
+function canCopy(client: PgClient): boolean {
+  const { connection, readyForQuery, pipeline } = client as { connection?: { stream?: Partial<Socket> }, readyForQuery?: boolean, pipeline?: boolean }
+  const stream = connection?.stream
+  return readyForQuery === true && pipeline !== true && typeof stream?.pause === 'function' && typeof stream.listeners === 'function'
 }
 
 /** Where a pool connects to, without user and password; undefined for a pool that does not say. Connects nowhere. */
@@ -157,6 +181,15 @@ export interface PostgresSourceOptions {
   timeoutMs?: number
   /** Prepare repeated fetches by name (default true); switch off behind a pooler that cannot. */
   prepare?: boolean
+  /**
+   * Whether fetches by id read `COPY (SELECT …) TO STDOUT (FORMAT binary)`, which gives the same rows and types: `'auto'` (default) for ids that
+   * lie close together, where it takes half the time, and where server, driver and columns allow it; `true` for scattered ids too, with less
+   * work for the client and more for the server, and a server's refusal is an error; `false` never. Measured in bench/postgres-fetch.ts.
+   *
+   * COPY takes no parameters, so every batch of ids is another statement: where pg_stat_statements tracks utility statements (as it does
+   * unless told otherwise) each takes an entry there. A consumer that rests longer than the server's `statement_timeout` makes a large COPY fail.
+   */
+  copy?: CopyMode
   /** Types by column name, instead of the server's: `'text'` for anything, `'json'` for arrays of several dimensions. */
   columnTypes?: Readonly<Record<string, ColumnType>>
 }
@@ -169,20 +202,21 @@ export interface PostgresSourceOptions {
  *
  * @throws {InvalidArgumentError} `pool` is no pool
  */
-export function postgresSource({ pool, maxConcurrency = 2, batchRows = BATCH_ROWS, timeoutMs = 0, prepare = true, columnTypes }: PostgresSourceOptions): Source {
+export function postgresSource({ pool, maxConcurrency = 2, batchRows = BATCH_ROWS, timeoutMs = 0, prepare = true, copy = 'auto', columnTypes }: PostgresSourceOptions): Source {
   if (typeof (pool as Partial<PgPool> | undefined)?.connect !== 'function') {
     throw new InvalidArgumentError({ argument: 'pool', expected: 'a pg.Pool', found: typeof pool })
   }
   for (const [argument, value] of Object.entries({ maxConcurrency, batchRows })) {
     if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError({ argument, expected: 'a positive integer', found: String(value) })
   }
+  if (copy !== 'auto' && typeof (copy as unknown) !== 'boolean') throw new InvalidArgumentError({ argument: 'copy', expected: "'auto', true or false", found: String(copy) })
   const identity = identityOf(pool)
   const context: PgContext = {
     pool, identity, batchRows, timeoutMs, prepare, isClosed: false,
     columnTypes: checkColumnTypes(columnTypes),
     tables: new Map(), types: new Map(),
     cancel: client => { if (pool.options) cancelRequest(pool.options, client) },
-    openStream,
+    copy, canCopy, openStream, openCopy,
     describe: (client, sql) => send(client, new Describe(sql)).fields,
   }
   return {

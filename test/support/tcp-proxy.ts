@@ -9,13 +9,21 @@ export interface TcpProxy {
   stall(): void
   /** Let new connections pass again; those that were open stay silent. */
   resume(): void
+  /** Send these bytes to every client, as if the server had. */
+  inject(bytes: Uint8Array): void
   /** Connections open right now. */
   readonly connections: number
   close(): Promise<void>
 }
 
+/** What a proxy makes of the bytes that pass, by direction. */
+export interface Tampering {
+  question?: (chunk: Buffer) => Uint8Array
+  answer?: (chunk: Buffer) => Uint8Array
+}
+
 /** Start a proxy on a free loopback port. */
-export async function tcpProxy(targetPort: number, targetHost = '127.0.0.1'): Promise<TcpProxy> {
+export async function tcpProxy(targetPort: number, targetHost = '127.0.0.1', { question = chunk => chunk, answer = chunk => chunk }: Tampering = {}): Promise<TcpProxy> {
   const pairs = new Set<[Socket, Socket]>()
   let stalled = false
   const silent = new Set<[Socket, Socket]>()
@@ -24,9 +32,9 @@ export async function tcpProxy(targetPort: number, targetHost = '127.0.0.1'): Pr
     const pair: [Socket, Socket] = [client, target]
     const isSilent = (): boolean => stalled || silent.has(pair)
     pairs.add(pair)
-    for (const [from, to] of [[client, target], [target, client]] as const) {
+    for (const [from, to, change] of [[client, target, question], [target, client, answer]] as const) {
       from.setNoDelay(true)
-      from.on('data', chunk => { if (!isSilent()) to.write(chunk) })
+      from.on('data', chunk => { if (!isSilent()) to.write(change(chunk)) })
       from.on('end', () => { if (!isSilent()) to.end() })
       from.on('error', () => to.destroy())
       from.on('close', () => {
@@ -54,6 +62,7 @@ export async function tcpProxy(targetPort: number, targetHost = '127.0.0.1'): Pr
       stalled = false
       for (const pair of pairs) silent.add(pair)
     },
+    inject: bytes => { for (const [client] of pairs) client.write(bytes) },
     get connections() { return pairs.size },
     close: () => new Promise(resolve => {
       server.close(() => resolve())

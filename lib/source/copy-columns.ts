@@ -1,0 +1,237 @@
+import type { ColumnType } from '../batch/column-type.js'
+import type { BytesVector, FixedArray, FixedVector, Vector } from '../batch/vector.js'
+import { decodeUuids } from '../parquet/uuid.js'
+import { CopyFormatError, type CopyRows } from './copy-rows.js'
+import { numericRoom, specialNumeric, writeNumeric } from './copy-numeric.js'
+
+/** How a value's bytes are read: PostgreSQL's binary forms, as far as they are read here. Whatever is no number of fixed size is bytes. */
+export type CopyForm = 'bool' | 'int2' | 'int4' | 'int8' | 'oid' | 'float4' | 'float8' | 'date' | 'time' | 'timestamp' | 'uuid' | 'numeric' | 'bytes' | 'jsonb'
+
+const SIZES: Readonly<Partial<Record<CopyForm, number>>> = { bool: 1, int2: 2, int4: 4, int8: 8, oid: 4, float4: 4, float8: 8, date: 4, time: 8, timestamp: 8, uuid: 16 }
+
+/** PostgreSQL counts from 2000-01-01. */
+const EPOCH_DAYS = 10957
+const EPOCH_MICROS = 946_684_800_000_000n
+const [MAX_INT32, MIN_INT32] = [2147483647, -2147483648]
+const [MAX_INT64, MIN_INT64] = [9223372036854775807n, -9223372036854775808n]
+/** What `jsonb_send` puts before the text. */
+const JSONB_VERSION = 1
+const UUID_BYTES = 16
+/** Below this many bytes a loop copies faster than `set`. */
+const COPY_LOOP_BYTES = 64
+const TWO_TO_32 = 4294967296
+
+/** A decimal column has a value that is no number: at this row, as the server prints it. */
+export class SpecialNumeric extends Error {
+  constructor(readonly text: string) {
+    super(text)
+  }
+}
+
+/** The rows of a batch that are null in a column; undefined where none is. Checks the size of all others. */
+function presence({ marks, columns, length }: CopyRows, column: number, size: number | undefined): Uint8Array | undefined {
+  let valid: Uint8Array | undefined
+  for (let row = 0, mark = column * 2 + 1; row < length; row++, mark += columns * 2) {
+    const found = marks[mark]!
+    if (found === -1) {
+      valid ??= new Uint8Array(length).fill(1)
+      valid[row] = 0
+    } else if (size !== undefined && found !== size) throw new CopyFormatError(`a value of ${found} bytes where ${size} were expected`)
+  }
+  return valid
+}
+
+function fixed<A extends FixedArray>(rows: CopyRows, column: number, { type, form, values }: { type: ColumnType, form: CopyForm, values: A },
+  read: (view: DataView, at: number) => A[number]): FixedVector {
+  const { marks, columns, length, view } = rows
+  const valid = presence(rows, column, SIZES[form])
+  for (let row = 0, mark = column * 2; row < length; row++, mark += columns * 2) {
+    if (marks[mark + 1] !== -1) values[row] = read(view, marks[mark]!)
+  }
+  return { form: 'fixed', type, length, values, valid }
+}
+
+const int8 = (view: DataView, at: number): number => view.getInt32(at) * TWO_TO_32 + view.getUint32(at + 4)
+
+function int64Vector(rows: CopyRows, column: number): FixedVector {
+  const vector = fixed(rows, column, { type: 'int64', form: 'int8', values: new Float64Array(rows.length) }, int8)
+  for (const value of vector.values) {
+    if (Number.isSafeInteger(value)) continue
+    return fixed(rows, column, { type: 'int64', form: 'int8', values: new BigInt64Array(rows.length) }, (view, at) => view.getBigInt64(at))
+  }
+  return vector
+}
+
+function fromEpoch(view: DataView, at: number): bigint {
+  const micros = view.getBigInt64(at)
+  return micros === MAX_INT64 || micros === MIN_INT64 ? micros : BigInt.asIntN(64, micros + EPOCH_MICROS)
+}
+
+function dayFromEpoch(view: DataView, at: number): number {
+  const days = view.getInt32(at)
+  return days === MAX_INT32 || days === MIN_INT32 ? days : days + EPOCH_DAYS
+}
+
+/** Values one after the other, each behind its length in four bytes, little-endian: as Parquet's PLAIN pages have them, which are then written without a copy. */
+class BytesWriter {
+  readonly starts: Uint32Array
+  readonly ends: Uint32Array
+  #view: DataView
+  #at = 0
+
+  constructor(readonly length: number, public bytes: Uint8Array<ArrayBuffer>) {
+    this.starts = new Uint32Array(length)
+    this.ends = new Uint32Array(length)
+    this.#view = new DataView(bytes.buffer)
+  }
+
+  /** Where a value of at most `room` bytes may be written. */
+  begin(room: number): number {
+    if (this.#at + 4 + room > this.bytes.length) {
+      const more = new Uint8Array(Math.max(this.bytes.length * 2, this.#at + 4 + room))
+      more.set(this.bytes)
+      this.bytes = more
+      this.#view = new DataView(more.buffer)
+    }
+    return this.#at + 4
+  }
+
+  end(row: number, end: number): void {
+    const start = this.#at + 4
+    this.#view.setInt32(this.#at, end - start, true)
+    this.starts[row] = start
+    this.ends[row] = end
+    this.#at = end
+  }
+
+  skip(row: number): void {
+    this.starts[row] = this.ends[row] = this.#at
+  }
+
+  vector(type: ColumnType, valid: Uint8Array | undefined): BytesVector {
+    return { form: 'bytes', type, length: this.length, bytes: this.bytes.subarray(0, this.#at), starts: this.starts, ends: this.ends, valid }
+  }
+}
+
+/** A column's bytes as they came, without the `skip` first and the `omit` last of each value. */
+function bytesVector(rows: CopyRows, column: number, type: ColumnType, { skip = 0, omit = 0, valid = presence(rows, column, undefined) }:
+{ skip?: number, omit?: number, valid?: Uint8Array | undefined } = {}): BytesVector {
+  const { marks, columns, length, bytes } = rows
+  let total = 4 * length
+  for (let row = 0, mark = column * 2 + 1; row < length; row++, mark += columns * 2) total += Math.max(0, marks[mark]!)
+  const writer = new BytesWriter(length, new Uint8Array(total))
+  const out = writer.bytes
+  for (let row = 0, mark = column * 2; row < length; row++, mark += columns * 2) {
+    if (valid !== undefined && valid[row] === 0) {
+      writer.skip(row)
+      continue
+    }
+    const from = marks[mark]! + skip
+    const size = marks[mark + 1]! - skip - omit
+    const to = writer.begin(size)
+    if (size <= COPY_LOOP_BYTES) for (let i = 0; i < size; i++) out[to + i] = bytes[from + i]!
+    else out.set(bytes.subarray(from, from + size), to)
+    writer.end(row, to + size)
+  }
+  return writer.vector(type, valid)
+}
+
+function jsonbVector(rows: CopyRows, column: number): BytesVector {
+  const { marks, columns, length, bytes } = rows
+  for (let row = 0, mark = column * 2; row < length; row++, mark += columns * 2) {
+    if (marks[mark + 1] !== -1 && (marks[mark + 1] === 0 || bytes[marks[mark]!] !== JSONB_VERSION)) throw new CopyFormatError('jsonb of an unknown version')
+  }
+  return bytesVector(rows, column, 'json', { skip: 1 })
+}
+
+function numericVector(rows: CopyRows, column: number, type: ColumnType): BytesVector {
+  const { marks, columns, length, view } = rows
+  const valid = presence(rows, column, undefined)
+  const writer = new BytesWriter(length, new Uint8Array(length * 16))
+  for (let row = 0, mark = column * 2; row < length; row++, mark += columns * 2) {
+    const [at, size] = [marks[mark]!, marks[mark + 1]!]
+    if (size === -1) {
+      writer.skip(row)
+      continue
+    }
+    if (size < 8 || size !== 8 + 2 * view.getUint16(at)) throw new CopyFormatError('a numeric that is cut short')
+    const special = type === 'text' ? undefined : specialNumeric(view, at)
+    if (special !== undefined) throw new SpecialNumeric(special)
+    const to = writer.begin(numericRoom(view, at))
+    writer.end(row, writeNumeric(view, at, writer.bytes, to))
+  }
+  return writer.vector(type, valid)
+}
+
+function uuidVector(rows: CopyRows, column: number): BytesVector {
+  const { marks, columns, length, bytes } = rows
+  const valid = presence(rows, column, SIZES.uuid)
+  const page = new Uint8Array(length * UUID_BYTES)
+  for (let row = 0, mark = column * 2; row < length; row++, mark += columns * 2) {
+    if (marks[mark + 1] !== -1) page.set(bytes.subarray(marks[mark], marks[mark]! + UUID_BYTES), row * UUID_BYTES)
+  }
+  return { ...decodeUuids(page, length), valid }
+}
+
+/**
+ * One column of some rows as a vector. Exact: the values that the server's text would have been read as.
+ *
+ * @throws {CopyFormatError} a value of another size than its form has
+ * @throws {SpecialNumeric} NaN or an infinity in a column of decimals
+ */
+export function copyVector(rows: CopyRows, column: number, form: CopyForm, type: ColumnType): Vector {
+  const { length } = rows
+  switch (form) {
+    case 'bool': return fixed(rows, column, { type, form, values: new Uint8Array(length) }, (view, at) => view.getUint8(at))
+    case 'int2': return fixed(rows, column, { type, form, values: numbers(type, length) }, (view, at) => view.getInt16(at))
+    case 'int4': return fixed(rows, column, { type, form, values: numbers(type, length) }, (view, at) => view.getInt32(at))
+    case 'oid': return fixed(rows, column, { type, form, values: numbers(type, length) }, (view, at) => view.getUint32(at))
+    case 'int8': return int64Vector(rows, column)
+    case 'float4': return fixed(rows, column, { type, form, values: new Float32Array(length) }, (view, at) => view.getFloat32(at))
+    case 'float8': return fixed(rows, column, { type, form, values: new Float64Array(length) }, (view, at) => view.getFloat64(at))
+    case 'date': return fixed(rows, column, { type, form, values: new Int32Array(length) }, dayFromEpoch)
+    case 'time': return fixed(rows, column, { type, form, values: new BigInt64Array(length) }, (view, at) => view.getBigInt64(at))
+    case 'timestamp': return fixed(rows, column, { type, form, values: new BigInt64Array(length) }, fromEpoch)
+    case 'uuid': return uuidVector(rows, column)
+    case 'numeric': return numericVector(rows, column, type)
+    case 'jsonb': return jsonbVector(rows, column)
+    case 'bytes': return bytesVector(rows, column, type)
+  }
+}
+
+/** Integers of 32 bits; ids are int64 whatever their type is at the source. */
+function numbers(type: ColumnType, length: number): Int32Array | Float64Array {
+  return type === 'int64' ? new Float64Array(length) : new Int32Array(length)
+}
+
+const [QUOTE, BACKSLASH, NULL_TEXT] = [0x22, 0x5c, 'null']
+
+/** A column of JSON texts as a column of texts, where all of them are plain strings (or null): what stands between the quotes. Else undefined. */
+export function jsonStrings(rows: CopyRows, column: number): BytesVector | undefined {
+  const { marks, columns, length, bytes } = rows
+  const valid = new Uint8Array(length)
+  let present = 0
+  for (let row = 0, mark = column * 2; row < length; row++, mark += columns * 2) {
+    const [at, size] = [marks[mark]!, marks[mark + 1]!]
+    if (size === -1 || (size === 4 && isNull(bytes, at))) continue
+    if (bytes[at] !== QUOTE) return undefined
+    for (let i = at + 1; i < at + size; i++) if (bytes[i] === BACKSLASH) return undefined
+    valid[row] = 1
+    present++
+  }
+  if (present === 0) return undefined
+  return bytesVector(rows, column, 'text', { skip: 1, omit: 1, valid: present === length ? undefined : valid })
+}
+
+function isNull(bytes: Uint8Array, at: number): boolean {
+  for (let i = 0; i < 4; i++) if (bytes[at + i] !== NULL_TEXT.charCodeAt(i)) return false
+  return true
+}
+
+/** Those rows only, in that order. */
+export function pickRows({ marks, columns, ...rest }: CopyRows, picks: Uint32Array): CopyRows {
+  const width = columns * 2
+  const picked = new Int32Array(picks.length * width)
+  for (let i = 0; i < picks.length; i++) picked.set(marks.subarray(picks[i]! * width, (picks[i]! + 1) * width), i * width)
+  return { ...rest, marks: picked, columns, length: picks.length }
+}
