@@ -21,7 +21,6 @@ export const ROUTINES: readonly (readonly [kind: 'FUNCTION' | 'PROCEDURE', name:
   ['FUNCTION', 'take_job', 'integer, text', ['worker']],
   ['FUNCTION', 'settings', '', ['worker']],
   ['FUNCTION', 'job', 'bigint, bigint', ['worker']],
-  ['FUNCTION', 'begun', 'text', []],
   ['FUNCTION', 'hold', 'bigint', ['worker']],
   ['FUNCTION', 'is_late', 'bigint', ['worker']],
   ['FUNCTION', 'overdue', '', ['worker']],

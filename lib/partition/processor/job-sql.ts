@@ -18,7 +18,7 @@ function setColumns(family: ProcessorNames['family']): string[] {
   return ['bits', 'bit_count', ...(family === 'array' ? ['ints', 'floats', 'texts', 'timestamps'] : [])]
 }
 
-function takeSql({ fn, config, active, log, outgoing, lockClass }: ProcessorNames): string {
+function takeSql({ fn, config, active, log, marks, outgoing, lockClass }: ProcessorNames): string {
   const { take, nack } = queueStatements(outgoing)
   return `
 CREATE OR REPLACE FUNCTION ${fn('take_job')}(my_slot integer, origin text, OUT job_id bigint, OUT job_lease bigint)
@@ -51,6 +51,9 @@ BEGIN
     END IF;
     job_id := job.id;
     job_lease := job.lease;
+    -- here, where the transaction ends soon: others that need the row would wait for this one
+    INSERT INTO ${marks} (partition_key, scope, number) SELECT job.partition_key, '*', floor(extract(epoch FROM clock_timestamp()) * 1000) * 1000
+    WHERE NOT EXISTS (SELECT FROM ${marks} AS m WHERE m.partition_key = job.partition_key AND m.scope = '*') ON CONFLICT DO NOTHING;
     INSERT INTO ${active} (slot, pid, job_id, lease, query_hash, partition_key, deadline)
     VALUES (my_slot, pg_backend_pid(), job.id, job.lease, job.hash, job.partition_key, clock_timestamp() + settings.timeout_ms * interval '1 millisecond');
   END LOOP;
@@ -61,21 +64,14 @@ function readSql({ fn, config, outgoing, entries, keys, marks, active, lockClass
   return `
 CREATE OR REPLACE FUNCTION ${fn('settings')}() RETURNS ${config} LANGUAGE sql STABLE ${DEFINER} AS ${BODY} SELECT * FROM ${config} ${BODY};
 
--- The number of a partition key's last invalidation, before something is computed for it. No lock: an invalidation must not wait for the fragment.
-CREATE OR REPLACE FUNCTION ${fn('begun')}(wanted text) RETURNS bigint LANGUAGE plpgsql ${DEFINER} AS ${BODY}
-BEGIN
-  IF NOT EXISTS (SELECT FROM ${marks} WHERE partition_key = wanted AND scope = '*') THEN
-    INSERT INTO ${marks} (partition_key, scope, number) VALUES (wanted, '*', floor(extract(epoch FROM clock_timestamp()) * 1000) * 1000) ON CONFLICT DO NOTHING;
-  END IF;
-  RETURN (SELECT number FROM ${marks} WHERE partition_key = wanted AND scope = '*');
-END ${BODY};
-
--- The job that is held, with what the cache knows of it: 'cached', 'skipped', or NULL where it has to run.
+-- The job that is held, with what the cache knows of it: 'cached', 'skipped', or NULL where it has to run; and the number of its partition
+-- key's last invalidation, before anything is computed. No lock: an invalidation must not wait for the fragment.
 CREATE OR REPLACE FUNCTION ${fn('job')}(wanted_id bigint, wanted_lease bigint, OUT query text, OUT datatype text, OUT known text, OUT began bigint)
 RETURNS SETOF record LANGUAGE sql ${DEFINER} AS ${BODY}
   SELECT q.query, coalesce(k.datatype, q.datatype), CASE
     WHEN q.rerun < 2 AND e.is_set THEN 'cached'
-    WHEN q.rerun < 1 AND (NOT e.is_set OR e.status IN ('timeout', 'failed')) THEN 'skipped' END, ${fn('begun')}(q.partition_key)
+    WHEN q.rerun < 1 AND (NOT e.is_set OR e.status IN ('timeout', 'failed')) THEN 'skipped' END,
+    (SELECT number FROM ${marks} AS m WHERE m.partition_key = q.partition_key AND m.scope = '*')
   FROM ${outgoing.table} AS q LEFT JOIN ${keys} AS k USING (partition_key)
     LEFT JOIN (SELECT * FROM ${entries} WHERE ${IS_LIVE}) AS e USING (partition_key, hash)
   WHERE q.id = wanted_id AND q.lease = wanted_lease AND q.dead_at IS NULL AND q.available_at > clock_timestamp()
