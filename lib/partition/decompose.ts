@@ -49,6 +49,8 @@ export interface DecomposeOptions extends QueryOptions {
   keepAllAttributes?: boolean | undefined
   /** Also with the limits of computed values (distances) widened to multiples of this (default 0 = not). */
   bucketSteps?: number | undefined
+  /** false: one fragment only, of all tables and conditions that can be cached (default true: also their parts). */
+  recompose?: boolean | undefined
   /** A table (or alias) whose conditions enter every fragment. A star table without conditions is left out by itself. */
   starJoinTable?: string | undefined
   /** Also with these conditions: `{ poi: 'size = 4' }`. */
@@ -101,9 +103,9 @@ export function decompose(sql: string, options: DecomposeOptions): Fragment[] {
 }
 
 /** The options that decide what the fragments are; callers pass others along. */
-function relevant({ partitionKey, params, pureFunctions, minComponentSize, maxComponentSize, followGraph, keepAllAttributes, bucketSteps, starJoinTable,
+function relevant({ partitionKey, params, pureFunctions, minComponentSize, maxComponentSize, followGraph, keepAllAttributes, bucketSteps, starJoinTable, recompose,
   addConstraints, removeConstraintsAll, removeConstraintsAdd, maxFragments }: DecomposeOptions): object {
-  return { partitionKey, params, pureFunctions, minComponentSize, maxComponentSize, followGraph, keepAllAttributes, bucketSteps, starJoinTable,
+  return { partitionKey, params, pureFunctions, minComponentSize, maxComponentSize, followGraph, keepAllAttributes, bucketSteps, starJoinTable, recompose,
     addConstraints, removeConstraintsAll, removeConstraintsAdd, maxFragments }
 }
 
@@ -115,6 +117,11 @@ function fragmentsOf(shape: QueryShape, options: DecomposeOptions): Fragment[] {
   const star = starOf(shape, plain, options)
   const masks = components({ keyed, followGraph, tables: tables.length, limit: maxFragments, minSize: minComponentSize, maxSize: maxComponentSize,
     edges: plain.map(({ mask }) => mask).filter(mask => (mask & (mask - 1)) !== 0) })
+  if (options.recompose === false) {
+    const whole = masks.reduce((all, mask) => all | mask, star)
+    const parts = variants(whole, shape, plain, options).at(-1) ?? { tables: [shape.anchor.table], conditions: [], keyConditions: [] }
+    return [fragmentOf(parts, tables, keyColumns, options.catalogue?.dialect)]
+  }
   const found = new Map<string, Fragment>()
   const add = (parts: FragmentParts): void => {
     if (found.size >= maxFragments) return
