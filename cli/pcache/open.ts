@@ -43,7 +43,7 @@ export async function withPartitionCache<T>(options: CacheOptions & DatabaseOpti
   }
 }
 
-interface OpenSource { readonly source: Source, close(): Promise<void> }
+interface OpenSource { readonly source: Source, readonly close: () => Promise<void> }
 
 async function openSource(options: DatabaseOptions, session: Session, max: number): Promise<OpenSource> {
   const env = environmentOf(options, session)
