@@ -41,6 +41,7 @@ Exit codes:
 export const ENVIRONMENT = `
 Environment (options win, then variables, then the file of --env):
   DB_HOST DB_PORT DB_USER DB_PASSWORD DB_NAME     the database; else PGURL or DATABASE_URL
+  MY_DB_HOST MY_DB_PORT MY_DB_USER MY_DB_PASSWORD MY_DB_NAME   SQLITE_DB_PATH     where queries run with --db-backend mysql, sqlite
   CACHE_BACKEND (postgresql_array)   PG_ARRAY_CACHE_TABLE_PREFIX, PG_BIT_CACHE_TABLE_PREFIX (partitioncache)
   PG_BIT_CACHE_BITSIZE   REDIS_HOST REDIS_PORT REDIS_PASSWORD REDIS_SET_* REDIS_BIT_*   ROCKSDB_PATH ROCKSDB_BIT_PATH ROCKSDB_DICT_PATH
   QUERY_QUEUE_PROVIDER (postgresql)   PG_QUEUE_HOST PG_QUEUE_PORT PG_QUEUE_USER PG_QUEUE_PASSWORD PG_QUEUE_DB (each: else DB_…)

@@ -28,9 +28,9 @@ const VARIABLES: Readonly<Record<string, readonly string[]>> = {
   cacheBackend: ['CACHE_BACKEND'],
   bitsize: ['PG_BIT_CACHE_BITSIZE', 'REDIS_BIT_BITSIZE', 'ROCKSDB_BIT_BITSIZE'],
   tablePrefix: ['PG_ARRAY_CACHE_TABLE_PREFIX', 'PG_BIT_CACHE_TABLE_PREFIX'],
-  dbHost: ['DB_HOST', 'PG_DB_HOST', 'MY_DB_HOST'],
-  dbPort: ['DB_PORT', 'PG_DB_PORT', 'MY_DB_PORT'],
-  dbUser: ['DB_USER', 'PG_DB_USER', 'MY_DB_USER'],
+  dbHost: ['DB_HOST', 'PG_DB_HOST'],
+  dbPort: ['DB_PORT', 'PG_DB_PORT'],
+  dbUser: ['DB_USER', 'PG_DB_USER'],
   dbName: ['DB_NAME'],
   dbFile: ['SQLITE_DB_PATH'],
   queueProvider: ['QUERY_QUEUE_PROVIDER'],
@@ -38,9 +38,13 @@ const VARIABLES: Readonly<Record<string, readonly string[]>> = {
   cronDatabase: ['PG_CRON_DATABASE']
 }
 
+/** With `--db-backend mysql` the options speak of that database; the `DB_…` variables stay the cache's. */
+const MYSQL_VARIABLES: Readonly<Record<string, readonly string[]>> = { dbHost: ['MY_DB_HOST'], dbPort: ['MY_DB_PORT'], dbUser: ['MY_DB_USER'], dbName: ['MY_DB_NAME'] }
+
 /** The session's variables as the options change them: an option is another way to set its variable, for this run. */
 export function environmentOf(options: CacheOptions & DatabaseOptions & { queueProvider?: string, queuePrefix?: string, cronDatabase?: string }, session: Session): Environment {
-  const given = Object.entries(VARIABLES).flatMap(([option, names]) => {
+  const variables = options.dbBackend === 'mysql' ? { ...VARIABLES, ...MYSQL_VARIABLES } : VARIABLES
+  const given = Object.entries(variables).flatMap(([option, names]) => {
     const value = (options as Readonly<Record<string, unknown>>)[option]
     return value === undefined ? [] : names.map(name => [name, String(value)] as const)
   })

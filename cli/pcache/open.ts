@@ -1,11 +1,13 @@
 import { InvalidArgumentError } from '../../lib/errors.js'
 import type { PartitionCache } from '../../lib/partition/cache.js'
 import { createCache } from '../../lib/partition/create-cache.js'
-import { backendOptionsFromEnv, cacheTypeFromEnv, sourceUrlFromEnv } from '../../lib/partition/env.js'
+import { backendOptionsFromEnv, cacheTypeFromEnv, mysqlUrlFromEnv, sourceUrlFromEnv, sqlitePathFromEnv } from '../../lib/partition/env.js'
 import type { Datatype } from '../../lib/partition/key-types.js'
 import type { CacheType } from '../../lib/partition/registry.js'
 import type { Source } from '../../lib/source/fetcher.js'
+import { mysqlPool, mysqlSource } from '../../lib/source/mysql.js'
 import { postgresPool, postgresSource } from '../../lib/source/postgres.js'
+import { sqliteSource } from '../../lib/source/sqlite.js'
 import { required } from '../options.js'
 import { settleWithin } from '../settle.js'
 import type { Session } from '../session.js'
@@ -41,15 +43,32 @@ export async function withPartitionCache<T>(options: CacheOptions & DatabaseOpti
   }
 }
 
+interface OpenSource { readonly source: Source, readonly close: () => Promise<void> }
+
+async function openSource(options: DatabaseOptions, session: Session, max: number): Promise<OpenSource> {
+  const env = environmentOf(options, session)
+  switch (options.dbBackend) {
+    case 'sqlite': {
+      const source = sqliteSource({ path: sqlitePathFromEnv(env) })
+      return { source, close: () => source.close() }
+    }
+    case 'mysql': {
+      const pool = await mysqlPool({ uri: mysqlUrlFromEnv(env), max })
+      return { source: mysqlSource({ pool, maxConcurrency: max }), close: () => pool.end() }
+    }
+    default: {
+      const pool = postgresPool({ connectionString: sourceUrlFromEnv(env), max })
+      return { source: postgresSource({ pool, maxConcurrency: max }), close: () => pool.end() }
+    }
+  }
+}
+
 /** Opens the database that the options and the environment name, for as long as `work` takes. Connects when it is first used. */
 export async function withSource<T>(options: DatabaseOptions, session: Session, work: (source: Source) => Promise<T>, { concurrency = 2 }: { concurrency?: number | undefined } = {}): Promise<T> {
-  const { dbBackend = 'postgresql' } = options
-  if (dbBackend !== 'postgresql') throw new InvalidArgumentError({ argument: '--db-backend', expected: 'postgresql', found: dbBackend })
-  const pool = postgresPool({ connectionString: sourceUrlFromEnv(environmentOf(options, session)), max: concurrency })
-  const source = postgresSource({ pool, maxConcurrency: concurrency })
+  const { source, close } = await openSource(options, session, concurrency)
   try {
     return await work(source)
   } finally {
-    await settleWithin(CLOSE_MS, pool.end())
+    await settleWithin(CLOSE_MS, close())
   }
 }

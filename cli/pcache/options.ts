@@ -61,11 +61,11 @@ export function datatypeOption(): Option {
 export function databaseOptions(): Option[] {
   return [
     new Option('--db-backend <name>', 'the database that the query runs in').choices(['postgresql', 'mysql', 'sqlite']).default('postgresql'),
-    new Option('--db-host <host>', 'its host, or a folder of sockets (default: $DB_HOST)'),
-    new Option('--db-port <port>', 'its port (default: $DB_PORT)').argParser(count(1)),
-    new Option('--db-user <name>', 'the user (default: $DB_USER; the password is $DB_PASSWORD)'),
-    new Option('--db-name <name>', 'the database (default: $DB_NAME)'),
-    new Option('--db-file <file>', 'the file of an SQLite database')
+    new Option('--db-host <host>', 'its host, or a folder of sockets (default: $DB_HOST, for mysql $MY_DB_HOST)'),
+    new Option('--db-port <port>', 'its port (default: $DB_PORT, for mysql $MY_DB_PORT)').argParser(count(1)),
+    new Option('--db-user <name>', 'the user (default: $DB_USER; the password is $DB_PASSWORD; for mysql $MY_DB_USER and $MY_DB_PASSWORD)'),
+    new Option('--db-name <name>', 'the database (default: $DB_NAME, for mysql $MY_DB_NAME before it)'),
+    new Option('--db-file <file>', 'the file of an SQLite database (default: $SQLITE_DB_PATH)')
   ]
 }
 

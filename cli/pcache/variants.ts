@@ -8,6 +8,7 @@ export interface VariantOptions {
   maxComponentSize?: number
   followGraph?: boolean
   starJoinTable?: string
+  recompose?: boolean
   bucketSteps?: number
   addConstraints?: Record<string, string>
   removeConstraintsAll?: string[]
@@ -47,7 +48,7 @@ function conditions(text: string): Record<string, string> {
   throw new InvalidOption('Expected a JSON object of conditions by table, such as {"poi": "size = 4"}.')
 }
 
-/** The options that say which fragments are made; each has its variable, `PARTITION_CACHE_…`. */
+/** The options that say which fragments are made. */
 export function variantOptions(): Option[] {
   const option = (flags: string, description: string): Option => new Option(flags, description)
   return [
@@ -55,6 +56,7 @@ export function variantOptions(): Option[] {
     option('--max-component-size <count>', 'tables per fragment at most (default 15)').argParser(count(1)),
     option('--follow-graph <bool>', 'only tables that conditions connect (default true)').argParser(truth),
     option('--star-join-table <name>', 'a table whose conditions enter every fragment'),
+    option('--no-recompose', 'one fragment only: all of the query'),
     option('--bucket-steps <number>', 'also widen the limits of computed values to multiples of this (default 0: not)').argParser(step),
     option('--add-constraints <json>', 'also with these conditions, by table').argParser(conditions),
     option('--remove-constraints-all <json>', 'always without the conditions on these columns').argParser(names),
@@ -64,6 +66,6 @@ export function variantOptions(): Option[] {
 }
 
 /** The options in `decompose`'s words. */
-export function variantsOf({ minComponentSize, maxComponentSize, followGraph, starJoinTable, bucketSteps, addConstraints, removeConstraintsAll, removeConstraintsAdd, pureFunction }: VariantOptions): Omit<DecomposeOptions, 'partitionKey'> {
-  return { minComponentSize, maxComponentSize, followGraph, starJoinTable, bucketSteps, addConstraints, removeConstraintsAll, removeConstraintsAdd, pureFunctions: pureFunction }
+export function variantsOf({ minComponentSize, maxComponentSize, followGraph, starJoinTable, recompose, bucketSteps, addConstraints, removeConstraintsAll, removeConstraintsAdd, pureFunction }: VariantOptions): Omit<DecomposeOptions, 'partitionKey'> {
+  return { minComponentSize, maxComponentSize, followGraph, starJoinTable, recompose, bucketSteps, addConstraints, removeConstraintsAll, removeConstraintsAdd, pureFunctions: pureFunction }
 }

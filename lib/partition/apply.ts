@@ -66,6 +66,9 @@ export async function applyCache(sql: string, options: ApplyOptions): Promise<Ap
     ({ sql: text, statements: [], stats: { ...counts, narrowed: false, reason, keys: undefined, starred: text !== sql } })
   try {
     const catalogue = options.catalogue ?? (source && await readCatalogue(source, sql))
+    if (catalogue?.dialect && (options.lazy || options.starTable !== undefined)) {
+      throw new InvalidArgumentError({ argument: options.lazy ? 'lazy' : 'starTable', expected: 'a query that PostgreSQL runs', found: `one of ${catalogue.dialect}` })
+    }
     const reading: QueryOptions = { partitionKey, params: options.params, pureFunctions: options.pureFunctions, catalogue }
     const { usable, fragments } = await usableSets(sql, { ...options, catalogue })
     counts = { fragments: fragments.length, hits: 0 }
@@ -100,7 +103,7 @@ export async function applyCache(sql: string, options: ApplyOptions): Promise<Ap
 
     async function tooLarge(keys: ReadonlySet<PartitionKeyValue>): Promise<string | undefined> {
       if (maxKeyShare === undefined || keys.size === 0) return undefined
-      const total = options.totalKeys ?? await totalKeys(shapeOf(sql, reading), cache, partitionKey, source)
+      const total = options.totalKeys ?? await totalKeys(shapeOf(sql, reading), cache, partitionKey, source, catalogue?.dialect)
       if (total === undefined || keys.size <= maxKeyShare * total) return undefined
       return `the set holds ${keys.size} of ${Math.round(total)} partitions, more than a share of ${maxKeyShare}`
     }

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto'
 import { eachColumn, partsOf, printExpression, qualified, type Expression } from '../sql/expression.js'
+import type { ForeignSql } from '../sql/foreign-shape.js'
 import { quoteIdentifier } from '../sql/quote.js'
+import { markOf } from './fragment-mark.js'
 import { tableText, type ShapeTable } from './scope.js'
 
 /** A fragment before its text: some tables of a query, tied by their keys, and conditions over them. */
@@ -94,7 +96,7 @@ function print(order: readonly number[], { conditions, keyConditions }: Fragment
 }
 
 /** The one text of a fragment, whatever its tables were called and in which order anything stood. */
-export function fragmentOf(parts: FragmentParts, all: readonly ShapeTable[], keyColumns: ReadonlyMap<number, string>): Fragment {
+export function fragmentOf(parts: FragmentParts, all: readonly ShapeTable[], keyColumns: ReadonlyMap<number, string>, dialect?: ForeignSql): Fragment {
   let best: Printed | undefined
   let tried = 0
   for (const order of orders(rankTables(parts, all, keyColumns))) {
@@ -106,5 +108,6 @@ export function fragmentOf(parts: FragmentParts, all: readonly ShapeTable[], key
   for (const condition of parts.conditions) {
     for (const part of partsOf(condition)) if (part.k === 'form') for (const name of part.tables ?? []) tables.add(name)
   }
-  return { sql: best!.sql, hash: hashOf(best!.sql), tables: [...tables].sort(), conditions: best!.conditions }
+  const sql = `${markOf(dialect)}${best!.sql}`
+  return { sql, hash: hashOf(sql), tables: [...tables].sort(), conditions: best!.conditions }
 }

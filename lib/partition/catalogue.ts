@@ -3,6 +3,7 @@ import { parseSelect } from '../sql/grammar.js'
 import { functionName, type Volatility } from '../sql/volatility.js'
 import type { Source } from '../source/fetcher.js'
 import type { Catalogue } from './decompose.js'
+import { foreignSqlOf, readForeignCatalogue } from './foreign-catalogue.js'
 import { functionsIn, RELATIONS, relationFacts, type RelationFacts, type RelationRow } from './relations.js'
 import { tableText, type TableFacts } from './scope.js'
 
@@ -98,12 +99,14 @@ async function readRelations(source: Source, names: readonly string[], state: Kn
 }
 
 /**
- * What a PostgreSQL source's catalogue says of the functions and tables that a query names; believed for a minute. Undefined for
- * other sources.
+ * What a source's catalogue says of the functions and tables that a query names; believed for a minute. Undefined for sources that
+ * speak neither PostgreSQL's SQL nor MySQL's nor SQLite's.
  *
  * @throws {UnsupportedQueryError} the text is not one SELECT
  */
 export async function readCatalogue(source: Source, sql: string): Promise<Catalogue | undefined> {
+  const dialect = foreignSqlOf(source)
+  if (dialect) return readForeignCatalogue(source, sql, dialect)
   if (!isPostgres(source)) return undefined
   let state = known.get(source)
   if (!state || Date.now() - state.readAt > FRESH_MS) {

@@ -3,10 +3,12 @@ import { roundTo } from '../sql/decimal.js'
 import { eachColumn, mapColumns, type Expression } from '../sql/expression.js'
 import { loadGrammar, parseSelect } from '../sql/grammar.js'
 import { conditionsOf, keyOf } from '../sql/normal-form.js'
+import type { ForeignSql } from '../sql/foreign-shape.js'
 import type { FunctionVolatility } from '../sql/volatility.js'
 import { fragmentOf, type Fragment, type FragmentParts } from './canonical.js'
 import { components, membersOf } from './components.js'
 import { flatten } from './flatten.js'
+import { foreignText } from './foreign-text.js'
 import { Memo, optionsKey } from './memo.js'
 import type { RelationFacts } from './relations.js'
 import type { ReadingOptions, TableFacts } from './scope.js'
@@ -17,6 +19,8 @@ await loadGrammar()
 
 /** What a database says of its functions and tables; `readCatalogue` makes one. */
 export interface Catalogue {
+  /** The database's SQL, where it is not PostgreSQL's. */
+  readonly dialect?: ForeignSql | undefined
   readonly volatility: FunctionVolatility
   readonly tableFacts: (schema: string | undefined, name: string) => TableFacts | undefined
   /** What lies behind a table's name, as it stands in a fragment's `tables`. */
@@ -45,6 +49,8 @@ export interface DecomposeOptions extends QueryOptions {
   keepAllAttributes?: boolean | undefined
   /** Also with the limits of computed values (distances) widened to multiples of this (default 0 = not). */
   bucketSteps?: number | undefined
+  /** false: one fragment only, of all tables and conditions that can be cached (default true: also their parts). */
+  recompose?: boolean | undefined
   /** A table (or alias) whose conditions enter every fragment. A star table without conditions is left out by itself. */
   starJoinTable?: string | undefined
   /** Also with these conditions: `{ poi: 'size = 4' }`. */
@@ -64,7 +70,9 @@ const decompositions = new Memo<readonly Fragment[]>(MEMO_QUERIES)
 function readingOptions({ partitionKey, params = [], pureFunctions = [], catalogue }: QueryOptions): ReadingOptions {
   const pure = new Set(pureFunctions.map(name => name.toLowerCase()))
   return {
-    partitionKey, params, tableFacts: catalogue?.tableFacts,
+    // column names have no case there
+    partitionKey: catalogue?.dialect ? partitionKey.toLowerCase() : partitionKey,
+    params, tableFacts: catalogue?.tableFacts, dialect: catalogue?.dialect,
     volatility: (schema, name) => pure.has(name) || (schema !== undefined && pure.has(`${schema}.${name}`)) ? 'immutable' : catalogue?.volatility(schema, name)
   }
 }
@@ -95,9 +103,9 @@ export function decompose(sql: string, options: DecomposeOptions): Fragment[] {
 }
 
 /** The options that decide what the fragments are; callers pass others along. */
-function relevant({ partitionKey, params, pureFunctions, minComponentSize, maxComponentSize, followGraph, keepAllAttributes, bucketSteps, starJoinTable,
+function relevant({ partitionKey, params, pureFunctions, minComponentSize, maxComponentSize, followGraph, keepAllAttributes, bucketSteps, starJoinTable, recompose,
   addConstraints, removeConstraintsAll, removeConstraintsAdd, maxFragments }: DecomposeOptions): object {
-  return { partitionKey, params, pureFunctions, minComponentSize, maxComponentSize, followGraph, keepAllAttributes, bucketSteps, starJoinTable,
+  return { partitionKey, params, pureFunctions, minComponentSize, maxComponentSize, followGraph, keepAllAttributes, bucketSteps, starJoinTable, recompose,
     addConstraints, removeConstraintsAll, removeConstraintsAdd, maxFragments }
 }
 
@@ -109,10 +117,15 @@ function fragmentsOf(shape: QueryShape, options: DecomposeOptions): Fragment[] {
   const star = starOf(shape, plain, options)
   const masks = components({ keyed, followGraph, tables: tables.length, limit: maxFragments, minSize: minComponentSize, maxSize: maxComponentSize,
     edges: plain.map(({ mask }) => mask).filter(mask => (mask & (mask - 1)) !== 0) })
+  if (options.recompose === false) {
+    const whole = masks.reduce((all, mask) => all | mask, star)
+    const parts = variants(whole, shape, plain, options).at(-1) ?? { tables: [shape.anchor.table], conditions: [], keyConditions: [] }
+    return [fragmentOf(parts, tables, keyColumns, options.catalogue?.dialect)]
+  }
   const found = new Map<string, Fragment>()
   const add = (parts: FragmentParts): void => {
     if (found.size >= maxFragments) return
-    const fragment = fragmentOf(parts, tables, keyColumns)
+    const fragment = fragmentOf(parts, tables, keyColumns, options.catalogue?.dialect)
     found.set(fragment.hash, fragment)
   }
   for (const mask of new Set(masks.map(mask => mask | star))) {
@@ -174,7 +187,9 @@ function singleAttributes(tables: readonly number[], within: readonly Condition[
 function constraintOn(table: string, text: string, tables: readonly number[], shape: QueryShape, options: DecomposeOptions): Expression[] {
   const targets = tables.filter(index => shape.tables[index]!.name === table || shape.tables[index]!.text === table)
   if (targets.length === 0) return []
-  const { conditions } = flatten(parseSelect(`SELECT FROM ${shape.tables[targets[0]!]!.text} WHERE ${text}`), readingOptions(options))
+  const dialect = options.catalogue?.dialect
+  const condition = dialect ? foreignText(text, dialect).spelled : text
+  const { conditions } = flatten(parseSelect(`SELECT FROM ${shape.tables[targets[0]!]!.text} WHERE ${condition}`), readingOptions(options))
   return targets.flatMap(target => conditionsOf({ k: 'and', args: conditions }).map(expression => mapColumns(expression, ({ column }) => ({ k: 'col', table: target, column }))))
 }
 

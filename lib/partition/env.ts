@@ -97,6 +97,19 @@ export function sourceUrlFromEnv(env: Environment = processEnvironment()): strin
   return databaseUrlFromEnv({ ...env, ...own })
 }
 
+/** `MY_DB_HOST`, `MY_DB_PORT`, `MY_DB_USER`, `MY_DB_PASSWORD` and `MY_DB_NAME` (else `DB_NAME`) as one URL. */
+export function mysqlUrlFromEnv(env: Environment = processEnvironment()): string {
+  const [host, password] = [required(env, 'MY_DB_HOST', 'MySQL'), optional(env, 'MY_DB_PASSWORD')]
+  const name = optional(env, 'MY_DB_NAME', 'DB_NAME') ?? required(env, 'MY_DB_NAME', 'MySQL')
+  const user = `${encodeURIComponent(required(env, 'MY_DB_USER', 'MySQL'))}${password === undefined ? '' : `:${encodeURIComponent(password)}`}`
+  return `mysql://${user}@${host.includes(':') ? `[${host}]` : host}:${integer(env, 'MY_DB_PORT') ?? 3306}/${encodeURIComponent(name)}`
+}
+
+/** The file of an SQLite database, `SQLITE_DB_PATH`. */
+export function sqlitePathFromEnv(env: Environment = processEnvironment()): string {
+  return required(env, 'SQLITE_DB_PATH', 'SQLite')
+}
+
 const REDIS = { redis_set: { start: 'REDIS_SET', databases: ['REDIS_SET_DB', 'REDIS_CACHE_DB'] }, redis_bit: { start: 'REDIS_BIT', databases: ['REDIS_BIT_DB'] } }
 const FOLDERS = { rocksdb_set: 'ROCKSDB_PATH', rocksdb_bit: 'ROCKSDB_BIT_PATH', rocksdict: 'ROCKSDB_DICT_PATH' }
 const BITSIZES: Partial<Record<CacheType, string>> = { postgresql_bit: 'PG_BIT_CACHE_BITSIZE', redis_bit: 'REDIS_BIT_BITSIZE', rocksdb_bit: 'ROCKSDB_BIT_BITSIZE' }

@@ -2,6 +2,7 @@ import { namesOf, textOf, walk, type Alias, type Join, type Node, type Select, t
 import type { Expression } from '../sql/expression.js'
 import { isAggregate, volatilityOf, type FunctionVolatility } from '../sql/volatility.js'
 import { compared, convert, resolveColumn, type Reading } from './convert.js'
+import { checkForeignCondition, type KindOf } from './foreign-condition.js'
 import { Scope, tableText, Uncacheable, type Binding, type NamedQuery, type ReadingOptions, type ShapeTable } from './scope.js'
 
 /** A condition that stays out of the fragments. */
@@ -218,9 +219,21 @@ function attempt(action: () => void, { leftOut, reading }: State): void {
   }
 }
 
+/** A column's kind, as the catalogue tells it. */
+function kindOf(column: Expression, { tables, reading }: State): ReturnType<KindOf> {
+  if (column.k !== 'col') return { name: 'of a sub-query', kind: undefined }
+  const { schema, name } = tables[column.table]!
+  return { name: column.column, kind: reading.options.tableFacts?.(schema, name)?.columns.get(column.column)?.kind }
+}
+
 function addCondition(node: Node, scope: Scope, state: State): void {
   if (node.BoolExpr?.boolop === 'AND_EXPR') {
     for (const arg of node.BoolExpr.args) addCondition(arg, scope, state)
+  } else if (state.reading.options.dialect) {
+    attempt(() => {
+      checkForeignCondition(node, column => kindOf(convert(column, scope, state.reading), state))
+      state.conditions.push(convert(node, scope, state.reading))
+    }, state)
   } else if (!node.SubLink || !openSublink(node.SubLink, scope, state)) {
     attempt(() => { state.conditions.push(convert(node, scope, state.reading)) }, state)
   }

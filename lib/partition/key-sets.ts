@@ -3,6 +3,7 @@ import type { PartitionCache } from './cache.js'
 import { UnsupportedQueryError } from '../errors.js'
 import { decompose, shapeOf, type Catalogue, type DecomposeOptions } from './decompose.js'
 import { hashOf, type Fragment } from './canonical.js'
+import { dialectOf } from './fragment-mark.js'
 import { covers, knownConditions, patternConditions, readPattern, type Pattern } from './pattern.js'
 import { isOneFamily, keyTypesOf } from './key-columns.js'
 import type { PartitionKeyValue } from './key-types.js'
@@ -100,7 +101,7 @@ export async function usableSets(sql: string, { cache, partitionKey = cache.part
     if (existing.has(hash) && hash !== except) found.set(hash, { usable: { hash, sql: text, isOwn: true, storedAt: times.get(hash) }, pattern: patternOf(hash, text) })
   }
   for (const { hash, query, storedAt } of listed) {
-    if (found.has(hash) || hash === except) continue
+    if (found.has(hash) || hash === except || dialectOf(query) !== options.catalogue?.dialect) continue
     const pattern = patternOf(hash, query)
     if (pattern?.tables.every(table => names.has(table)) && covers(pattern, known)) found.set(hash, { usable: { hash, sql: query, isOwn: false, storedAt }, pattern })
   }

@@ -4,6 +4,7 @@ import { isSameTree, type Node, type Select } from '../sql/ast.js'
 import { parseStatement, printStatement } from '../sql/grammar.js'
 import { quoteIdentifier } from '../sql/quote.js'
 import { shapeOf, type QueryOptions } from './decompose.js'
+import { narrowForeign } from './foreign-sql.js'
 import { keyArray, keyLiteral, keyTexts } from './key-literals.js'
 import type { PartitionKeyValue } from './key-types.js'
 import { tableText } from './scope.js'
@@ -159,6 +160,11 @@ export function narrowQuery(sql: string, { keys, subquery, method, nullKeys = 'k
   if (shape.hazard) {
     const { construct, position } = shape.hazard
     throw new UnsupportedQueryError({ construct, ...(position === undefined ? {} : { position }), reason: 'which rows it answers with depends on how it is run' })
+  }
+  const dialect = reading.catalogue?.dialect
+  if (dialect) {
+    if (chosen !== 'IN') throw new InvalidArgumentError({ argument: 'method', expected: `IN for a query of ${dialect}`, found: chosen })
+    return { statements: [], sql: narrowForeign(sql, keys!, { shape, dialect, keepsNulls: shape.isNullable && nullKeys !== 'none' }) }
   }
   const column = `${quoteIdentifier(shape.anchor.alias)}.${quoteIdentifier(shape.anchor.column)}`
   const context: Context = { shape, column, keepsNulls: shape.isNullable && nullKeys !== 'none', analyze: analyzeTmpTable }

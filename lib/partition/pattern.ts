@@ -4,6 +4,7 @@ import { parseSelect } from '../sql/grammar.js'
 import { conditionsOf, keyOf } from '../sql/normal-form.js'
 import { convert } from './convert.js'
 import { flatten } from './flatten.js'
+import { unmarked } from './fragment-mark.js'
 import { implies } from './implication.js'
 import { Uncacheable } from './scope.js'
 import { isKeyCondition, type QueryShape } from './shape.js'
@@ -16,7 +17,8 @@ export interface Pattern {
 }
 
 /** Reads a fragment's text; undefined for any other text, and for what could not be understood in full. */
-export function readPattern(sql: string): Pattern | undefined {
+export function readPattern(text: string): Pattern | undefined {
+  const sql = unmarked(text)
   try {
     const select = parseSelect(sql)
     const [target, second] = select.targetList ?? []

@@ -4,6 +4,7 @@ import type { PartitionCache, SetOptions } from './cache.js'
 import type { Fragment } from './canonical.js'
 import { readCatalogue } from './catalogue.js'
 import { decompose, shapeOf, type Catalogue, type DecomposeOptions } from './decompose.js'
+import { foreignFragment } from './foreign-sql.js'
 import { checkKeyColumns, keysIn, type KeyColumns } from './key-columns.js'
 import { forgetListing, usableSets } from './key-sets.js'
 import type { Datatype, PartitionKeyValue } from './key-types.js'
@@ -94,6 +95,9 @@ export async function populate(sql: string, options: PopulateOptions): Promise<P
   const fragments = decompose(sql, { ...options, ...reading }).map(fragment => ({ ...fragment, tables: tablesBehind(fragment, catalogue) }))
   const datatype = await cache.getDatatype({ partitionKey }) ?? options.datatype
   const columns = checkKeyColumns(shapeOf(sql, reading), catalogue, datatype)
+  if (catalogue?.dialect && columns.datatype !== 'integer' && columns.datatype !== 'text') {
+    throw new KeyTypeError({ backend: 'the partition cache', keyType: String(columns.datatype), reason: `keys of ${catalogue.dialect} are integers or texts` })
+  }
   const run: Run = { source, cache, partitionKey, columns, options: { ...options, catalogue } }
   const outcomes: FragmentOutcome[] = []
   const waiting = fragments.entries()
@@ -205,8 +209,9 @@ async function recordUnusable({ hash, sql, tables }: Fragment, status: 'timeout'
 async function keysOf(fragment: Fragment, { source, cache, partitionKey, columns, options }: Run, signal: AbortSignal): Promise<{ keys: Set<PartitionKeyValue>, asOf: Date }> {
   const { maxKeys = DEFAULT_MAX_KEYS, timeoutMs = DEFAULT_TIMEOUT_MS, pureFunctions, catalogue, restrict = true } = options
   let asOf = new Date()
-  let { sql } = fragment
-  const column = restrict ? readPattern(sql)?.key.column : undefined
+  const dialect = catalogue?.dialect
+  let sql = dialect ? foreignFragment(fragment.sql) : fragment.sql
+  const column = restrict ? readPattern(fragment.sql)?.key.column : undefined
   if (column !== undefined) {
     const { usable } = await usableSets(sql, { cache, partitionKey, pureFunctions, catalogue }, { except: fragment.hash, column })
     const dated = usable.flatMap(({ hash, storedAt }) => storedAt === undefined ? [] : [{ hash, storedAt }])
@@ -215,7 +220,7 @@ async function keysOf(fragment: Fragment, { source, cache, partitionKey, columns
       // no newer than what it was restricted with
       asOf = new Date(Math.min(asOf.getTime(), ...dated.filter(({ hash }) => used.includes(hash)).map(({ storedAt }) => storedAt)))
       if (known.size === 0) return { keys: new Set(), asOf }
-      sql = narrowQuery(sql, { keys: known, partitionKey: column, method: 'IN', nullKeys: 'none', pureFunctions, catalogue }).sql
+      sql = dialect ? foreignFragment(fragment.sql, known) : narrowQuery(sql, { keys: known, partitionKey: column, method: 'IN', nullKeys: 'none', pureFunctions, catalogue }).sql
     }
   }
   const keys = new Set<PartitionKeyValue>()

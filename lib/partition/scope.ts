@@ -1,4 +1,5 @@
 import type { Node, Select } from '../sql/ast.js'
+import type { ForeignSql } from '../sql/foreign-shape.js'
 import { quoteIdentifier } from '../sql/quote.js'
 import type { FunctionVolatility } from '../sql/volatility.js'
 
@@ -43,10 +44,13 @@ export class Scope {
   }
 }
 
+/** What a column holds, as far as comparisons with it mean the same in every database. */
+export type ColumnKind = 'number' | 'text' | 'day' | 'moment'
+
 /** What a catalogue knows of the tables of a query. */
 export interface TableFacts {
-  /** Column name → its type's name and whether it can be NULL. */
-  readonly columns: ReadonlyMap<string, { readonly type: string, readonly notNull: boolean }>
+  /** Column name → its type's name and whether it can be NULL; of other databases than PostgreSQL also its kind. */
+  readonly columns: ReadonlyMap<string, { readonly type: string, readonly notNull: boolean, readonly kind?: ColumnKind }>
 }
 
 /** What reading a query needs beside its text. */
@@ -56,6 +60,8 @@ export interface ReadingOptions {
   readonly partitionKey: string
   readonly volatility?: FunctionVolatility | undefined
   readonly tableFacts?: ((schema: string | undefined, name: string) => TableFacts | undefined) | undefined
+  /** The query is another database's: only conditions that mean the same there are taken. */
+  readonly dialect?: ForeignSql | undefined
   /** Take every function as immutable and refuse what would be left out: for texts that fragments printed. */
   readonly isFragment?: boolean | undefined
 }

@@ -6,6 +6,7 @@ import { conditionsOf, isPlainMember, keyOf } from '../sql/normal-form.js'
 import { showsOrder, volatilityOf } from '../sql/volatility.js'
 import { resolveColumn } from './convert.js'
 import { flatten, hasAggregate, type Flattened } from './flatten.js'
+import { parseForeign } from './foreign-statement.js'
 import { Uncacheable, type ReadingOptions, type ShapeTable } from './scope.js'
 
 /** A condition of a query, and the tables it speaks of. */
@@ -216,8 +217,9 @@ function isStrict(condition: Condition, keyColumns: ReadonlyMap<number, string>)
  * @throws {UnsupportedQueryError} its shape cannot be narrowed without changing its rows
  */
 export function readShape(sql: string, options: ReadingOptions): QueryShape {
-  const select = parseSelect(sql)
-  checkStatement(select, sql, options)
+  const { dialect, tableFacts } = options
+  const select = dialect ? parseForeign(sql, { dialect, tableFacts }) : parseSelect(sql)
+  checkStatement(select, sql, dialect ? { ...options, volatility: () => 'immutable' } : options)
   const flat = flatten(select, options)
   const expressions = conditionsOf({ k: 'and', args: flat.conditions })
   const equalities = equalitiesOf(expressions, options.partitionKey)
@@ -225,6 +227,8 @@ export function readShape(sql: string, options: ReadingOptions): QueryShape {
   const keyColumns = keyColumnsOf(expressions, equalities, key, options.partitionKey)
   const conditions = expressions.map(expression => conditionOf(expression, keyColumns)).filter(({ mask }) => mask !== 0)
   const base = flat.tables[key.table]!
+  const unknown = dialect && [...keyColumns].find(([table, column]) => !tableFacts?.(flat.tables[table]!.schema, flat.tables[table]!.name)?.columns.has(column))
+  if (unknown) refuse(`the column ${unknown[1]}, which ${flat.tables[unknown[0]]!.text} does not have`, sql)
   const isNotNull = options.tableFacts?.(base.schema, base.name)?.columns.get(key.column)?.notNull ?? false
   return {
     select, conditions, keyColumns,

@@ -1,8 +1,11 @@
 import type { Source } from '../source/fetcher.js'
+import type { ForeignSql } from '../sql/foreign-shape.js'
 import { quoteIdentifier } from '../sql/quote.js'
 import type { PartitionCache } from './cache.js'
 import { hashOf } from './canonical.js'
 import { isPostgres } from './catalogue.js'
+import { foreignCount } from './foreign-sql.js'
+import { markOf } from './fragment-mark.js'
 import type { QueryShape } from './shape.js'
 
 // -n_distinct is a share of the rows; both are estimates, good enough for "a large part of all"
@@ -23,10 +26,11 @@ async function firstNumber(source: Source, sql: string, params: readonly unknown
 }
 
 /** How many partitions there are, from the cache if the set of all is there, else from the source. undefined: nobody can say. */
-export async function totalKeys({ tables, keyColumns, anchor }: QueryShape, cache: PartitionCache, partitionKey: string, source: Source | undefined): Promise<number | undefined> {
+export async function totalKeys({ tables, keyColumns, anchor }: QueryShape, cache: PartitionCache, partitionKey: string, source: Source | undefined, dialect?: ForeignSql): Promise<number | undefined> {
   const table = tables[anchor.table]!.text
   const column = quoteIdentifier(keyColumns.get(anchor.table)!)
-  const all = await cache.get(hashOf(`SELECT DISTINCT t1.${column} FROM ${table} AS t1`), { partitionKey })
+  const everything = `${markOf(dialect)}SELECT DISTINCT t1.${column} FROM ${table} AS t1`
+  const all = await cache.get(hashOf(everything), { partitionKey })
   if (all || !source) return all?.size
   const ofSource = totals.get(source) ?? new Map<string, never>()
   totals.set(source, ofSource)
@@ -34,7 +38,7 @@ export async function totalKeys({ tables, keyColumns, anchor }: QueryShape, cach
   const last = ofSource.get(name)
   if (last && Date.now() - last.readAt < FRESH_MS) return last.total
   const estimate = isPostgres(source) ? await firstNumber(source, ESTIMATE, [table, keyColumns.get(anchor.table)!]) : undefined
-  const total = estimate ?? await firstNumber(source, `SELECT count(DISTINCT t1.${column}) AS total FROM ${table} AS t1`, [])
+  const total = estimate ?? await firstNumber(source, dialect ? foreignCount(everything) : `SELECT count(DISTINCT t1.${column}) AS total FROM ${table} AS t1`, [])
   if (total !== undefined) ofSource.set(name, { total, readAt: Date.now() })
   return total
 }

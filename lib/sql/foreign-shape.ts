@@ -31,7 +31,7 @@ const DIFFERENT = 'it means something else, or nothing, to the grammar that stat
  * The same statement in PostgreSQL's spelling, byte for byte as long: quoted names in double quotes, a constant for each parameter.
  * Whatever the two would read differently is refused.
  */
-function respell(sql: string, dialect: ForeignSql): string {
+export function respell(sql: string, dialect: ForeignSql): string {
   const out = sql.split('')
   /** From an opening quote to its end; a doubled quote stands for itself. */
   const quoted = (from: number, mark: string): number => {
@@ -79,6 +79,11 @@ function respell(sql: string, dialect: ForeignSql): string {
   return out.join('')
 }
 
+/** Whether a function, as PostgreSQL's grammar names it, gives the same answer for the same arguments in every session. */
+export function isPureFunction(schema: string | undefined, name: string, dialect: ForeignSql): boolean {
+  return schema === undefined ? PURE_OF[dialect].has(name) : schema === 'pg_catalog' && SQL_SYNTAX.has(name)
+}
+
 /**
  * Judge a MySQL or SQLite statement: it must be one that PostgreSQL's grammar reads as well, token for token the same, without
  * anything that stands in the way there, and with known functions only. Much that would be safe is refused.
@@ -89,11 +94,9 @@ function respell(sql: string, dialect: ForeignSql): string {
 export async function foreignShape(sql: string, dialect: ForeignSql): Promise<QueryShape> {
   const spelled = respell(sql, dialect)
   const shape = await queryShape(spelled, sql)
-  const pure = PURE_OF[dialect]
   for (const { schema, name, position } of shape.functions) {
     const isCalled = position !== undefined && new RegExp(`^"?${name}"?\\(`, 'i').test(spelled.slice(position))
-    const isKnown = schema === undefined ? pure.has(name) && isCalled : schema === 'pg_catalog' && SQL_SYNTAX.has(name)
-    if (!isKnown) throw refuse(`the function ${name}()`, 'it may give other values each time, or stand for many rows', position)
+    if (!isPureFunction(schema, name, dialect) || (schema === undefined && !isCalled)) throw refuse(`the function ${name}()`, 'it may give other values each time, or stand for many rows', position)
   }
   return shape
 }

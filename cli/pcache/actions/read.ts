@@ -4,18 +4,19 @@ import { pipeline } from 'node:stream/promises'
 import { Option } from 'commander'
 import { InvalidArgumentError, messageOf } from '../../../lib/errors.js'
 import type { PartitionCache } from '../../../lib/partition/cache.js'
+import { readCatalogue } from '../../../lib/partition/catalogue.js'
 import { getPartitionKeys } from '../../../lib/partition/key-sets.js'
 import type { PartitionKeyValue } from '../../../lib/partition/key-types.js'
 import { EXIT } from '../../failure.js'
 import { jsonLine } from '../../output/json.js'
 import { note, type Session } from '../../session.js'
 import type { Action } from '../action.js'
-import { partitionKeyOf, withPartitionCache } from '../open.js'
-import { cacheOptions, queryOptions, type CacheOptions, type QueryOptions } from '../options.js'
+import { partitionKeyOf, withPartitionCache, withSource } from '../open.js'
+import { cacheOptions, databaseOptions, queryOptions, type CacheOptions, type DatabaseOptions, type QueryOptions } from '../options.js'
 import { givenQuery } from '../query-text.js'
 import { variantOptions, variantsOf, type VariantOptions } from '../variants.js'
 
-interface ReadOptions extends CacheOptions, QueryOptions, VariantOptions {
+interface ReadOptions extends CacheOptions, DatabaseOptions, QueryOptions, VariantOptions {
   queryHash?: string
   outputFormat?: 'list' | 'lines' | 'json'
   outputFile?: string
@@ -30,7 +31,7 @@ interface Found {
 export const read: Action = {
   description: 'print the partition keys that a query can match, as far as the cache knows',
   options: [
-    ...queryOptions(), new Option('--query-hash <hash>', 'instead of a query: the hash of one fragment'), ...cacheOptions(), ...variantOptions(),
+    ...queryOptions(), new Option('--query-hash <hash>', 'instead of a query: the hash of one fragment'), ...cacheOptions(), ...databaseOptions(), ...variantOptions(),
     new Option('--output-format <format>', 'list: one JSON list; lines: one key per line; json: with what was found (default list)').choices(['list', 'lines', 'json']),
     new Option('--output-file <file>', 'write there instead of to stdout')
   ],
@@ -60,7 +61,10 @@ async function find(options: ReadOptions, cache: PartitionCache, session: Sessio
     const keys = await cache.get(queryHash!)
     return keys && { keys: sorted(keys), facts: { queryHash } }
   }
-  const { keys, fragments, hits } = await getPartitionKeys(sql, { cache, ...variantsOf(options) })
+  // what a query of PostgreSQL says is read without asking it; another database's needs the types of its columns
+  const isForeign = options.dbBackend === 'mysql' || options.dbBackend === 'sqlite'
+  const catalogue = isForeign ? await withSource(options, session, source => readCatalogue(source, sql)) : undefined
+  const { keys, fragments, hits } = await getPartitionKeys(sql, { cache, catalogue, ...variantsOf(options) })
   return keys && { keys: sorted(keys), facts: { fragments, hits } }
 }
 
