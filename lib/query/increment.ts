@@ -95,11 +95,11 @@ export async function planIncrement(cached: CachedQuery, { snapshot, statements,
 async function countBefore(cached: CachedQuery, bound: OrderValue, order: DescribedColumn): Promise<number> {
   for (let end = cached.record.rows; end > 0;) {
     const start = Math.max(0, end - WINDOW_ROWS)
+    let before = start
     for await (const batch of readRows(cached, start, end, [order.name])) {
-      const values = orderValues(batch.vectors[0]!, order)
-      if (!isBefore(values[0]!, bound, order)) continue
-      return start + values.findLastIndex(value => isBefore(value!, bound, order)) + 1
+      before += orderValues(batch.vectors[0]!, order).findLastIndex(value => isBefore(value!, bound, order)) + 1
     }
+    if (before > start) return before
     end = start
   }
   return 0
@@ -110,8 +110,10 @@ export async function isCachedAs(cached: CachedQuery, from: number, batches: rea
   let at = from
   for (const batch of batches) {
     const names = batch.columnNames.slice(1)
+    let row = 0
     for await (const stored of readRows(cached, at, at + batch.length, names)) {
-      if (!names.every(name => isDeepStrictEqual(storageValues(batch.vector(name)!), storageValues(stored.vector(name)!)))) return false
+      const same = batch.slice(row, row += stored.length)
+      if (!names.every(name => isDeepStrictEqual(storageValues(same.vector(name)!), storageValues(stored.vector(name)!)))) return false
     }
     at += batch.length
   }
