@@ -83,12 +83,38 @@ function * windowsOf({ manifest: { parts } }: Snapshot, first: number, end: numb
   }
 }
 
+/** Cached rows: those of the result among the numbers from `first` on. */
+export interface NumberedRows {
+  batch: RowBatch
+  first: number
+  /** What to add to `first` for each row's number; undefined: the numbers have no gaps. */
+  offsets: Uint32Array | undefined
+}
+
 /**
- * Cached rows from one number (inclusive) to another (exclusive), some columns of them, in batches.
+ * The result's cached rows from one number (inclusive) to another (exclusive), some columns of them, in batches.
  *
  * @throws {UnusablePartError} a part was damaged after it was checked
  */
-export async function * readRows({ snapshot, record }: CachedQuery, from = 0, to = record.rows, names?: readonly string[]): AsyncGenerator<RowBatch> {
+export async function * readRows(cached: CachedQuery, from = 0, to = cached.record.rows, names?: readonly string[]): AsyncGenerator<RowBatch> {
+  for await (const { batch } of readNumbered(cached, from, to, names)) if (batch.length > 0) yield batch
+}
+
+/** As `readRows`, with the rows' numbers. */
+export async function * readNumbered(cached: CachedQuery, from: number, to: number, names?: readonly string[]): AsyncGenerator<NumberedRows> {
+  const dropped = cached.record.dropped ?? []
+  let next = 0
+  for await (const { batch, first } of readStored(cached, from, to, names)) {
+    while (next < dropped.length && dropped[next]! < first) next++
+    const gone = new Set<number>()
+    for (; next < dropped.length && dropped[next]! < first + batch.length; next++) gone.add(dropped[next]! - first)
+    const offsets = gone.size === 0 ? undefined : Uint32Array.from({ length: batch.length }, (_, i) => i).filter(i => !gone.has(i))
+    yield { batch: offsets ? batch.gather(offsets) : batch, first, offsets }
+  }
+}
+
+/** Stored rows by number, also those that left the result. */
+export async function * readStored({ snapshot, record }: CachedQuery, from: number, to: number, names?: readonly string[]): AsyncGenerator<{ batch: RowBatch, first: number }> {
   const fields = names ? storedColumns(record).filter(({ name }) => names.includes(name)) : record.columns
   const columns = fields.map(({ name }) => name)
   for (const window of windowsOf(snapshot, from, to)) {
@@ -96,6 +122,6 @@ export async function * readRows({ snapshot, record }: CachedQuery, from = 0, to
     const pieces = await snapshot.read(await snapshot.cover(ids, columns))
     const vectors = fields.map(({ name, type }) => scatterVectors(type, ids.length,
       pieces.get(name)!.map(piece => ({ ...piece, vector: convertVector(piece.vector, type) }))))
-    yield new RowBatch(fieldsOf(fields, vectors), vectors)
+    yield { batch: new RowBatch(fieldsOf(fields, vectors), vectors), first: window.from }
   }
 }

@@ -4,7 +4,7 @@ import { WINDOW_ROWS } from '../batch/id-set.js'
 import type { RowBatch } from '../batch/row-batch.js'
 import { InvalidArgumentError } from '../errors.js'
 import type { DescribedColumn, SourceSnapshot } from '../source/snapshot.js'
-import { readRows, type CachedQuery } from './cached-query.js'
+import { readRows, readStored, type CachedQuery } from './cached-query.js'
 import type { OrderPlan } from './order-plan.js'
 import { isBefore, isEndless, orderValueOf, orderValues, type OrderValue } from './order-values.js'
 import { ResultProgress } from './progress.js'
@@ -91,12 +91,12 @@ export async function planIncrement(cached: CachedQuery, { snapshot, statements,
   return { keep, bound: { from: value }, head, progress: new ResultProgress({ rows: keep, order }) }
 }
 
-/** How many cached rows come before a value; looks from the end, where it is. */
+/** The number of the first cached row that does not come before a value; looks from the end, where it is. */
 async function countBefore(cached: CachedQuery, bound: OrderValue, order: DescribedColumn): Promise<number> {
   for (let end = cached.record.rows; end > 0;) {
     const start = Math.max(0, end - WINDOW_ROWS)
     let before = start
-    for await (const batch of readRows(cached, start, end, [order.name])) {
+    for await (const { batch } of readStored(cached, start, end, [order.name])) {
       before += orderValues(batch.vectors[0]!, order).findLastIndex(value => isBefore(value!, bound, order)) + 1
     }
     if (before > start) return before

@@ -103,6 +103,8 @@ async function startLocal(bin: string): Promise<TestPostgres> {
     },
     async stop() {
       process.removeListener('exit', removeNow)
+      // a top-level await of this must not find the process without anything to wait for
+      server.ref()
       const exited = new Promise(resolve => server.exitCode === null ? server.once('exit', resolve) : resolve(null))
       stopNow() // fast shutdown
       await exited
