@@ -1,6 +1,7 @@
 /**
  * What does an incremental run cost beside a full one, and do a thousand small increments make reads slower? `bench/incremental.ts --rows N`: a table of N rows in
- * PostgreSQL and 1,000 new ones; then 1,000 increments of 100 rows, against the same rows in one part. One JSON line per case; ratios within one run.
+ * PostgreSQL and 1,000 new ones, delivered as a stream of batches and as a Table of all rows, columns undecoded in both (decoding is the reader's choice, and the
+ * same for both runs); then 1,000 increments of 100 rows, against the same rows in one part. One JSON line per case; ratios within one run.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -23,13 +24,18 @@ const client = new pg.Client({ connectionString: server.url })
 
 const insert = (from: number, to: number): Promise<unknown> => client.query(`INSERT INTO events SELECT i, timestamp '2024-01-01' + i * interval '1 second', 'name ' || i, i % 1000, i * 0.5 FROM generate_series(${from}, ${to}) i`)
 
-async function drain(db: Database): Promise<{ rows: number, ms: number, cpuMs: number }> {
+type Delivery = 'stream' | 'table'
+
+async function run(db: Database, delivery: Delivery, refresh?: 'full'): Promise<{ rows: number, ms: number, cpuMs: number }> {
   const [cpu, start] = [process.cpuUsage(), performance.now()]
   let rows = 0
-  for await (const batch of db.streamIncremental(SQL, QUERY)) rows += batch.length
+  if (delivery === 'table') rows = (await db.queryIncremental(SQL, { ...QUERY, refresh })).length
+  else for await (const batch of db.streamIncremental(SQL, { ...QUERY, refresh })) rows += batch.length
   const { user, system } = process.cpuUsage(cpu)
   return { rows, ms: performance.now() - start, cpuMs: Math.round((user + system) / 1000) }
 }
+
+const share = (a: readonly number[], b: readonly number[]): number => Math.round(median(a) / median(b) * 1000) / 1000
 
 const open = (name: string): Promise<Database> => openDatabase({ connectionString: server.url, cacheDir: join(dir, name) })
 
@@ -39,16 +45,18 @@ try {
   await insert(1, ROWS)
   await client.query('ANALYZE events')
   const db = await open('million')
-  const full = await drain(db)
-  printResult({ name: 'incremental', engine: 'millrace', case: 'full', fsync: true, ...full })
-  const increments: number[] = []
-  let last = full
-  for (let round = 0; round < 3; round++) {
-    await insert(ROWS + round * 1000 + 1, ROWS + (round + 1) * 1000)
-    last = await drain(db)
-    increments.push(last.ms)
+  await run(db, 'stream')
+  let last = ROWS
+  for (const delivery of ['stream', 'table'] as const) {
+    const times = { full: [] as number[], increment: [] as number[] }
+    for (let round = 0; round < 5; round++) {
+      if (round < 3) times.full.push((await run(db, delivery, 'full')).ms)
+      await insert(last + 1, last += 1000)
+      times.increment.push((await run(db, delivery)).ms)
+    }
+    printResult({ name: 'incremental', engine: 'millrace', job: `full, ${delivery}`, fsync: true, rows: last, ms: median(times.full) })
+    printResult({ name: 'incremental', engine: 'millrace', job: `1,000 new rows, ${delivery}`, fsync: true, rows: last, ms: median(times.increment), shareOfFull: share(times.increment, times.full), target: 0.1 })
   }
-  printResult({ name: 'incremental', engine: 'millrace', case: '1,000 new rows', fsync: true, rows: last.rows, ms: median(increments), shareOfFull: Math.round(median(increments) / full.ms * 1000) / 1000, target: 0.1 })
   await db.close()
 
   await client.query('TRUNCATE events')
@@ -58,16 +66,16 @@ try {
     await insert(i * 100 + 1, (i + 1) * 100)
     await small.queryIncremental(SQL, QUERY)
   }
-  printResult({ name: 'incremental', engine: 'millrace', case: 'increments of 100 rows, each', fsync: true, rows: INCREMENTS * 100, ms: (performance.now() - start) / INCREMENTS })
+  printResult({ name: 'incremental', engine: 'millrace', job: 'increments of 100 rows, each', fsync: true, rows: INCREMENTS * 100, ms: (performance.now() - start) / INCREMENTS })
   const one = await open('one')
-  await drain(one)
+  await run(one, 'stream')
   const times = { many: [] as number[], one: [] as number[] }
-  for (let round = 0; round < 7; round++) {
-    times.many.push((await drain(small)).ms)
-    times.one.push((await drain(one)).ms)
+  for (let round = 0; round < 25; round++) {
+    times.many.push((await run(small, 'stream')).ms)
+    times.one.push((await run(one, 'stream')).ms)
   }
   const parts = (await small.cacheStats()).perQuery[0]!.parts
-  printResult({ name: 'incremental', engine: 'millrace', case: 'read after them', fsync: false, rows: INCREMENTS * 100, ms: median(times.many), parts, againstOnePart: Math.round(median(times.many) / median(times.one) * 100) / 100, target: 1.5 })
+  printResult({ name: 'incremental', engine: 'millrace', job: 'read after them', fsync: false, rows: INCREMENTS * 100, ms: median(times.many), parts, againstOnePart: share(times.many, times.one), target: 1.5 })
   await small.close()
   await one.close()
 } finally {

@@ -211,11 +211,12 @@ export class KeyTypeError extends MillraceError {
   }
 }
 
-/** An optional package is needed and not installed. */
+/** An optional package is needed and not installed, or cannot be loaded: `unusable` says why. */
 export class MissingDependencyError extends MillraceError {
   readonly package: string
-  constructor({ package: name, purpose, ...rest }: { package: string, purpose: string } & MillraceErrorOptions) {
-    super('ERR_MISSING_DEPENDENCY', `${purpose} needs the package ${name}: npm install ${name}`, rest)
+  constructor({ package: name, purpose, unusable, ...rest }: { package: string, purpose: string, unusable?: string | undefined } & MillraceErrorOptions) {
+    super('ERR_MISSING_DEPENDENCY', `${purpose} needs the package ${name}${unusable === undefined ? `: npm install ${name}`
+      : `, which is installed and cannot be loaded (${unusable}): npm rebuild ${name}`}`, rest)
     this.package = name
   }
 }

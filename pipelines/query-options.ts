@@ -27,7 +27,10 @@ export interface IncrementalOptions extends QueryOptions {
   orderColumn: string
   /** A column that tells rows of one order value apart, and grows among them. */
   keyColumn?: string | undefined
-  /** Read this far back before the watermark as well: an interval for times (`'5 minutes'`), a distance for numbers. */
+  /**
+   * Read this far back before the watermark as well: an interval for times (`'5 minutes'`), a distance for numbers. With a
+   * `keyColumn`, cached rows below whose key was read there are dropped: an update gave them another order value.
+   */
   overlap?: string | number | undefined
   /** Rows without an order value: refused (default), or read anew each time and delivered last. */
   nullOrder?: 'refuse' | 'refetch' | undefined

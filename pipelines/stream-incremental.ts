@@ -6,6 +6,7 @@ import { lookUp, type CachedQuery, type CacheState } from '../lib/query/cached-q
 import { QueryCommitter } from '../lib/query/committer.js'
 import type { QueryIdentity } from '../lib/query/identity.js'
 import { answerOf, isCachedAs, planFull, planIncrement, type Increment } from '../lib/query/increment.js'
+import { MAX_DROPPED, movedRows, without } from '../lib/query/moved-rows.js'
 import { planOrder } from '../lib/query/order-plan.js'
 import { orderValueOf, sameOrderValue } from '../lib/query/order-values.js'
 import { storeParameters } from '../lib/query/parameters.js'
@@ -81,10 +82,20 @@ export function incrementalRows(context: QueryContext, sql: string, options: Inc
       increment = { ...increment, isBelow: false }
       base = undefined
     }
+    let hasMoved = false
+    if (base && plan.key && options.overlap !== undefined && increment.keep > 0 && increment.bound && 'from' in increment.bound) {
+      const moved = await movedRows(base, { keep: increment.keep, bound: increment.bound.from!, plan, snapshot, statements })
+      hasMoved = moved?.length !== 0
+      base = moved && without(base, moved)
+      if (!moved) increment = await planFull(snapshot, statements, plan)
+    }
     const { bound, head, progress } = increment
+    const dropped = (base?.record.dropped ?? []).filter(row => row < increment.keep)
     const ranges = reconcile && base && bound && 'from' in bound && bound.from !== undefined
-      ? await compareRanges(base, { keep: increment.keep, end: bound.from, order: plan.order, snapshot, statements }) : []
-    const mended = ranges.slice(Math.max(0, ranges.findIndex(({ isSame }) => !isSame))).filter(() => ranges.some(({ isSame }) => !isSame))
+      ? await compareRanges(base, { keep: increment.keep, end: bound.from, order: plan.order, snapshot, statements })
+      : dropped.length > 0 ? [{ fromRow: dropped[0]!, toRow: increment.keep, from: undefined, to: '', isSame: true }] : []
+    const first = ranges.findIndex(({ isSame, toRow }) => !isSame || (dropped.length > MAX_DROPPED && toRow > dropped[0]!))
+    const mended = first === -1 ? [] : ranges.slice(first)
     const keep = mended[0]?.fromRow ?? increment.keep
     progress.rows = keep
     if (base && keep > 0) yield * countedRows(cacheSource({ cached: base, to: keep }), run)
@@ -100,10 +111,10 @@ export function incrementalRows(context: QueryContext, sql: string, options: Inc
           return undefined
         }
         return { ...recordBase(context, identity, snapshot), columns, rows: progress.rows, hits: base ? 1 : 0,
-          ...(base ? { fullMs: base.record.fullMs } : {}), ...(withHashes ? { hasRowHashes: true } : {}),
+          ...(base ? { fullMs: base.record.fullMs, dropped: dropped.filter(row => row < keep) } : {}), ...(withHashes ? { hasRowHashes: true } : {}),
           watermark: { orderColumn, keyColumn: keyColumn ?? null, value: head?.value ?? null, key: head?.key ?? null, ties: progress.ties } }
       },
-      ...(base && mended.length === 0 ? { isUnchanged: async batches => {
+      ...(base && mended.length === 0 && !hasMoved && dropped.length === (base.record.dropped?.length ?? 0) ? { isUnchanged: async batches => {
         const { watermark, rows } = base.record
         const isSame = progress.rows === rows && head?.value === watermark?.value && (head?.key ?? null) === watermark?.key && await isCachedAs(base, keep, batches)
         if (isSame) await context.uses.add(store)

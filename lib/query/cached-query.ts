@@ -25,6 +25,9 @@ export interface CacheState {
 
 const HASH_FIELD: Field = { name: ROW_HASH, type: 'int64', nullable: true }
 
+/** Parts of fewer rows do not get a window of their own. */
+const MIN_WINDOW_ROWS = 4096
+
 /** The columns that a query's parts hold beside the row's number. */
 export function storedColumns({ columns, hasRowHashes }: Pick<QueryRecord, 'columns' | 'hasRowHashes'>): readonly Field[] {
   return hasRowHashes ? [...columns, HASH_FIELD] : columns
@@ -43,7 +46,7 @@ export async function lookUp(store: TableStore, identity: QueryIdentity, run: Ru
     if (!record || !isRecordOf(record, identity)) return { manifest, cached: undefined }
     const snapshot = store.snapshotOf(manifest, new Map(record.columns.map(({ name, type }) => [name, type])))
     const isWhole = await isComplete(snapshot, record)
-    if (isWhole) await verifyParts(snapshot)
+    if (isWhole) for (const part of snapshot.manifest.parts) await snapshot.check(part)
     return { manifest, cached: isWhole ? { record, snapshot } : undefined }
   } catch (error) {
     if (error instanceof UnusablePartError) await setAside(store, error, run)
@@ -61,33 +64,64 @@ export async function setAside(store: TableStore, { part, corruption, ids, cause
 /** Whether the parts hold every row that the record counts. */
 async function isComplete(snapshot: Snapshot, record: QueryRecord): Promise<boolean> {
   const names = storedColumns(record).map(({ name }) => name)
-  for (let from = 0; from < record.rows; from += WINDOW_ROWS) {
-    const { misses } = await snapshot.cover(rowNumbers(from, Math.min(record.rows, from + WINDOW_ROWS)), names)
+  for (const { from, to } of windowsOf(snapshot, 0, record.rows)) {
+    const { misses } = await snapshot.cover(rowNumbers(from, to), names)
     if (misses.length > 0) return false
   }
   return true
 }
 
-async function verifyParts(snapshot: Snapshot): Promise<void> {
-  for (const part of snapshot.manifest.parts) {
-    const { rowGroups } = await snapshot.tail(part)
-    for (let group = 0; group < rowGroups.length; group++) await snapshot.readEncoded(part, group)
+/** Rows in windows that end where a part does, but for small parts: what one part answers need not be put together. */
+function * windowsOf({ manifest: { parts } }: Snapshot, first: number, end: number): Generator<{ from: number, to: number }> {
+  const large = parts.filter(({ rows }) => rows >= MIN_WINDOW_ROWS)
+  const borders = large.flatMap(({ idMin, idMax }) => [Number(idMin), Number(idMax) + 1]).sort((a, b) => a - b)
+  for (let from = first, border = 0; from < end;) {
+    while (border < borders.length && borders[border]! <= from) border++
+    const to = Math.min(end, from + WINDOW_ROWS, borders[border] ?? end)
+    yield { from, to }
+    from = to
   }
 }
 
+/** Cached rows: those of the result among the numbers from `first` on. */
+export interface NumberedRows {
+  batch: RowBatch
+  first: number
+  /** What to add to `first` for each row's number; undefined: the numbers have no gaps. */
+  offsets: Uint32Array | undefined
+}
+
 /**
- * Cached rows from one number (inclusive) to another (exclusive), some columns of them, in batches.
+ * The result's cached rows from one number (inclusive) to another (exclusive), some columns of them, in batches.
  *
  * @throws {UnusablePartError} a part was damaged after it was checked
  */
-export async function * readRows({ snapshot, record }: CachedQuery, from = 0, to = record.rows, names?: readonly string[]): AsyncGenerator<RowBatch> {
+export async function * readRows(cached: CachedQuery, from = 0, to = cached.record.rows, names?: readonly string[]): AsyncGenerator<RowBatch> {
+  for await (const { batch } of readNumbered(cached, from, to, names)) if (batch.length > 0) yield batch
+}
+
+/** As `readRows`, with the rows' numbers. */
+export async function * readNumbered(cached: CachedQuery, from: number, to: number, names?: readonly string[]): AsyncGenerator<NumberedRows> {
+  const dropped = cached.record.dropped ?? []
+  let next = 0
+  for await (const { batch, first } of readStored(cached, from, to, names)) {
+    while (next < dropped.length && dropped[next]! < first) next++
+    const gone = new Set<number>()
+    for (; next < dropped.length && dropped[next]! < first + batch.length; next++) gone.add(dropped[next]! - first)
+    const offsets = gone.size === 0 ? undefined : Uint32Array.from({ length: batch.length }, (_, i) => i).filter(i => !gone.has(i))
+    yield { batch: offsets ? batch.gather(offsets) : batch, first, offsets }
+  }
+}
+
+/** Stored rows by number, also those that left the result. */
+export async function * readStored({ snapshot, record }: CachedQuery, from: number, to: number, names?: readonly string[]): AsyncGenerator<{ batch: RowBatch, first: number }> {
   const fields = names ? storedColumns(record).filter(({ name }) => names.includes(name)) : record.columns
   const columns = fields.map(({ name }) => name)
-  for (let start = from; start < to; start += WINDOW_ROWS) {
-    const ids = rowNumbers(start, Math.min(to, start + WINDOW_ROWS))
+  for (const window of windowsOf(snapshot, from, to)) {
+    const ids = rowNumbers(window.from, window.to)
     const pieces = await snapshot.read(await snapshot.cover(ids, columns))
     const vectors = fields.map(({ name, type }) => scatterVectors(type, ids.length,
       pieces.get(name)!.map(piece => ({ ...piece, vector: convertVector(piece.vector, type) }))))
-    yield new RowBatch(fieldsOf(fields, vectors), vectors)
+    yield { batch: new RowBatch(fieldsOf(fields, vectors), vectors), first: window.from }
   }
 }

@@ -4,7 +4,7 @@ import { WINDOW_ROWS } from '../batch/id-set.js'
 import type { RowBatch } from '../batch/row-batch.js'
 import { InvalidArgumentError } from '../errors.js'
 import type { DescribedColumn, SourceSnapshot } from '../source/snapshot.js'
-import { readRows, type CachedQuery } from './cached-query.js'
+import { readRows, readStored, type CachedQuery } from './cached-query.js'
 import type { OrderPlan } from './order-plan.js'
 import { isBefore, isEndless, orderValueOf, orderValues, type OrderValue } from './order-values.js'
 import { ResultProgress } from './progress.js'
@@ -91,15 +91,15 @@ export async function planIncrement(cached: CachedQuery, { snapshot, statements,
   return { keep, bound: { from: value }, head, progress: new ResultProgress({ rows: keep, order }) }
 }
 
-/** How many cached rows come before a value; looks from the end, where it is. */
+/** The number of the first cached row that does not come before a value; looks from the end, where it is. */
 async function countBefore(cached: CachedQuery, bound: OrderValue, order: DescribedColumn): Promise<number> {
   for (let end = cached.record.rows; end > 0;) {
     const start = Math.max(0, end - WINDOW_ROWS)
-    for await (const batch of readRows(cached, start, end, [order.name])) {
-      const values = orderValues(batch.vectors[0]!, order)
-      if (!isBefore(values[0]!, bound, order)) continue
-      return start + values.findLastIndex(value => isBefore(value!, bound, order)) + 1
+    let before = start
+    for await (const { batch } of readStored(cached, start, end, [order.name])) {
+      before += orderValues(batch.vectors[0]!, order).findLastIndex(value => isBefore(value!, bound, order)) + 1
     }
+    if (before > start) return before
     end = start
   }
   return 0
@@ -110,8 +110,10 @@ export async function isCachedAs(cached: CachedQuery, from: number, batches: rea
   let at = from
   for (const batch of batches) {
     const names = batch.columnNames.slice(1)
+    let row = 0
     for await (const stored of readRows(cached, at, at + batch.length, names)) {
-      if (!names.every(name => isDeepStrictEqual(storageValues(batch.vector(name)!), storageValues(stored.vector(name)!)))) return false
+      const same = batch.slice(row, row += stored.length)
+      if (!names.every(name => isDeepStrictEqual(storageValues(same.vector(name)!), storageValues(stored.vector(name)!)))) return false
     }
     at += batch.length
   }

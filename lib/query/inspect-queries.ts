@@ -1,6 +1,7 @@
 import type { CacheStore } from '../store/cache.js'
 import type { Manifest } from '../store/catalog.js'
 import { clearTable } from '../store/invalidate.js'
+import { resultRows } from '../store/query-record.js'
 import type { TableStore } from '../store/table-store.js'
 import { shownParameter } from './parameters.js'
 
@@ -42,7 +43,7 @@ async function cachedQueries(cache: CacheStore): Promise<{ store: TableStore, ma
 /** Describe every cached query, the one used last first. */
 export async function queryStats(cache: CacheStore): Promise<QueryStats> {
   const perQuery = (await cachedQueries(cache)).map(({ store, manifest: { parts, query } }): QueryInfo => ({
-    sql: query.sql, params: query.params?.map(shownParameter) ?? null, kind: query.kind, table: store.name, rows: query.rows, parts: parts.length,
+    sql: query.sql, params: query.params?.map(shownParameter) ?? null, kind: query.kind, table: store.name, rows: resultRows(query), parts: parts.length,
     bytes: parts.reduce((sum, part) => sum + part.bytes, 0), watermark: query.watermark?.value ?? null, hits: query.hits, lastUsed: new Date(query.lastUsedMs)
   })).sort((a, b) => b.lastUsed.getTime() - a.lastUsed.getTime())
   const sum = (of: (info: QueryInfo) => number): number => perQuery.reduce((total, info) => total + of(info), 0)

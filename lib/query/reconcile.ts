@@ -2,7 +2,7 @@ import { storageValues } from '../batch/cells.js'
 import { formatDate, formatTime, formatTimestamp } from '../batch/temporal.js'
 import type { RowBatch } from '../batch/row-batch.js'
 import type { DescribedColumn, SourceSnapshot } from '../source/snapshot.js'
-import { readRows, storedColumns, type CachedQuery } from './cached-query.js'
+import { readNumbered, readRows, storedColumns, type CachedQuery } from './cached-query.js'
 import { ROW_HASH } from '../store/query-record.js'
 import { answerOf } from './increment.js'
 import { orderValues, sameOrderValue, type OrderValue } from './order-values.js'
@@ -42,25 +42,25 @@ export async function compareRanges(cached: CachedQuery, { keep, end, order, sna
 { keep: number, end: string, order: DescribedColumn, snapshot: SourceSnapshot, statements: Statements }): Promise<CheckedRange[]> {
   const ranges: CheckedRange[] = []
   let range = { fromRow: 0, from: undefined as string | undefined, rows: 0, sum: 0n }
-  const close = async (to: string): Promise<void> => {
+  const close = async (to: string, toRow: number): Promise<void> => {
     const [answer] = await answerOf(snapshot, statements.checksum(range.from, to))
     const isSame = Number(answer!['n']) === range.rows && BigInt((answer!['total'] as string | null) ?? 0) === range.sum
-    ranges.push({ fromRow: range.fromRow, toRow: range.fromRow + range.rows, from: range.from, to, isSame })
-    range = { fromRow: range.fromRow + range.rows, from: to, rows: 0, sum: 0n }
+    ranges.push({ fromRow: range.fromRow, toRow, from: range.from, to, isSame })
+    range = { fromRow: toRow, from: to, rows: 0, sum: 0n }
   }
   let last: OrderValue | undefined
-  for await (const batch of readRows(cached, 0, keep, [order.name, ROW_HASH])) {
+  for await (const { batch, first, offsets } of readNumbered(cached, 0, keep, [order.name, ROW_HASH])) {
     const values = orderValues(batch.vector(order.name)!, order)
     const hashes = storageValues(batch.vector(ROW_HASH)!) as readonly (number | bigint | null)[]
     for (let row = 0; row < batch.length; row++) {
       const value = values[row]!
-      if (range.rows >= RANGE_ROWS && last !== undefined && !sameOrderValue(last, value)) await close(textOf(value, order))
+      if (range.rows >= RANGE_ROWS && last !== undefined && !sameOrderValue(last, value)) await close(textOf(value, order), first + (offsets?.[row] ?? row))
       range.rows++
       range.sum += BigInt(hashes[row] ?? 0)
       last = value
     }
   }
-  await close(end)
+  await close(end, keep)
   return ranges
 }
 

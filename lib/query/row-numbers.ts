@@ -7,7 +7,10 @@ const NUMBER_FIELD: Field = { name: ROW_NUMBER, type: 'int64', nullable: false }
 
 /** Consecutive row numbers, as the ids of a batch. */
 export function rowNumbers(from: number, to: number): Float64Array {
-  return Float64Array.from({ length: to - from }, (_, i) => from + i)
+  // a loop: Float64Array.from with a function takes 40 times as long
+  const numbers = new Float64Array(to - from)
+  for (let i = 0; i < numbers.length; i++) numbers[i] = from + i
+  return numbers
 }
 
 /** The batch with its rows numbered from `first` on, in a column before the others. */

@@ -17,6 +17,9 @@ type Piece = string | Bound | typeof INNER | readonly Piece[]
 /** Stands for the user's statement as a sub-select called `q`. */
 const INNER = Symbol('the statement')
 
+/** The name of a key's text among a statement's columns. */
+export const KEY_TEXT = '#text'
+
 /** Which rows: from a value on (below another), or after a value and a key. */
 export type RowBound = { from?: string | undefined, to?: string } | { after: string, key: string }
 
@@ -68,6 +71,20 @@ export class Statements {
       : this.#between(bound?.from, bound?.to)
     return this.#render(['SELECT q.*', withHashes ? `, ${this.#hash()}` : '', ' FROM ', INNER, ' WHERE ', where,
       ' ORDER BY ', [this.#by(order), ...ties.map(({ column, isDescending }) => `${this.#name(column)}${isDescending ? ' DESC' : ''}`)].join(', ')])
+  }
+
+  /** The keys of the rows from a value on: the key column, and the key as text, `#text`. */
+  keys(from: string): Statement {
+    const key = this.#plan.key!
+    return this.#render(['SELECT ', this.#name(key), ', ', this.#dialect.toText(this.#name(key), key), ' AS ', this.#dialect.quote(KEY_TEXT), ' FROM ', INNER,
+      ' WHERE ', this.#between(from, undefined)])
+  }
+
+  /** One row, `one`, when one of the keys (as text) stands at a row below a value. */
+  keysBelow(value: string, keys: readonly string[]): Statement {
+    const key = this.#plan.key!
+    return this.#render(['SELECT 1 AS one FROM ', INNER, ' WHERE ', this.#by(this.#plan.order), ' < ', this.#value(value, this.#plan.order), ' AND ',
+      this.#name(key), ' IN (', keys.flatMap((text, i) => [i === 0 ? '' : ', ', this.#value(text, key)]), ') LIMIT 1'])
   }
 
   /** The rows without an order value. */

@@ -1,6 +1,6 @@
 import { existsSync, realpathSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { InvalidArgumentError, MissingDependencyError } from '../errors.js'
+import { InvalidArgumentError, messageOf, MissingDependencyError } from '../errors.js'
 
 /** A column of an answer: its name, and the type its table declares; null for expressions and columns declared without one. */
 export interface SqliteColumn {
@@ -121,17 +121,19 @@ export function sqliteDatabase(database: BetterSqlite | NodeSqlite): SqliteDatab
 }
 
 /**
- * The database in a file, by better-sqlite3 or, where that is missing, Node's own driver.
+ * The database in a file, by better-sqlite3 or, where that is missing or was built for another Node, Node's own driver.
  *
  * @throws {InvalidArgumentError} there is no such file
- * @throws {MissingDependencyError} neither driver is there
+ * @throws {MissingDependencyError} neither driver can be loaded
  */
 export async function sqliteFile(path: string): Promise<SqliteDatabase> {
   if (!existsSync(path)) throw new InvalidArgumentError({ argument: 'path', expected: 'a database file', found: `no file ${path}` })
   const failures: unknown[] = []
   try {
     // @ts-expect-error the package has no types
-    const { default: Database } = await import('better-sqlite3') as { default: new (path: string, options: object) => BetterSqlite }
+    const { default: Database } = await import('better-sqlite3') as { default: new (path: string, options?: object) => BetterSqlite }
+    // its binary is loaded with the first database
+    new Database(':memory:').close()
     return { identity: sqliteIdentity(path), open: () => opened(betterHandle(new Database(path, { fileMustExist: true }))), shared: undefined }
   } catch (error) {
     failures.push(error)
@@ -143,5 +145,7 @@ export async function sqliteFile(path: string): Promise<SqliteDatabase> {
   } catch (error) {
     failures.push(error)
   }
-  throw new MissingDependencyError({ package: 'better-sqlite3', purpose: 'a SQLite database', cause: new AggregateError(failures) })
+  const isMissing = (failures[0] as { code?: unknown }).code === 'ERR_MODULE_NOT_FOUND'
+  throw new MissingDependencyError({ package: 'better-sqlite3', purpose: 'a SQLite database', cause: new AggregateError(failures),
+    unusable: isMissing ? undefined : messageOf(failures[0]).split('\n')[0] })
 }

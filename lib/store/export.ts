@@ -4,6 +4,7 @@ import { mkdir, open, rename, unlink } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import type { Field } from '../batch/column-type.js'
 import { collectIds, WINDOW_ROWS } from '../batch/id-set.js'
+import type { Id } from '../batch/ids.js'
 import { InvalidArgumentError } from '../errors.js'
 import type { PlacedRowGroup } from '../parquet/column-chunk.js'
 import { encodeFooter, FILE_HEADER } from '../parquet/footer.js'
@@ -51,8 +52,9 @@ export async function exportTable(store: TableStore, { file, columns }: { file: 
       for (const { length } of chunks) offset += length
     }
     await write(FILE_HEADER)
+    const dropped = new Set<Id>(manifest.query?.dropped)
     for (const window of ids.windows(WINDOW_ROWS)) {
-      const { batch } = await readWindow(snapshot, window, fields)
+      const { batch } = await readWindow(snapshot, dropped.size === 0 ? window : (window as Float64Array).filter(id => !dropped.has(id)), fields)
       if (batch.length === 0) continue
       const { chunks, ...group } = encodeRowGroup(fields, batch.vectors, { codec: store.settings.codec })
       groups.push({ ...group, offset })

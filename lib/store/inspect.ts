@@ -4,6 +4,7 @@ import type { CacheStore } from './cache.js'
 import type { Manifest } from './catalog.js'
 import { idsOf } from './compaction.js'
 import { rangesOverlap } from './manifest.js'
+import { resultRows } from './query-record.js'
 import type { TableStore } from './table-store.js'
 
 /** What a cached table holds. */
@@ -51,7 +52,7 @@ export async function inspectTable(store: TableStore): Promise<TableInfo | undef
   const held = new Set(parts.flatMap(part => part.columns.slice(1).map(column => column.name)))
   return {
     table: store.name, namespace: store.key.namespace, idColumn: store.key.idColumn,
-    rows: query?.rows ?? await countRows(store, manifest),
+    rows: query ? resultRows(query) : await countRows(store, manifest),
     parts: parts.length,
     bytes: parts.reduce((sum, part) => sum + part.bytes, 0),
     columns: manifest.columns.map(field => field.name).filter(name => held.has(name)),

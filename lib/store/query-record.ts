@@ -46,7 +46,10 @@ export interface QueryRecord {
   session: string | null
   /** The result's columns, as the server described them. */
   columns: readonly Field[]
+  /** The number after the last row's. */
   rows: number
+  /** Numbers of rows that left the result while others stayed, ascending: the parts still hold them. */
+  dropped?: readonly number[]
   watermark: StoredWatermark | null
   /** Rows carry a checksum made by the database, see `reconcile`. */
   hasRowHashes?: boolean
@@ -56,6 +59,11 @@ export interface QueryRecord {
   /** How often the rows were used, and when last, ms since 1970. */
   hits: number
   lastUsedMs: number
+}
+
+/** How many rows a query's result has. */
+export function resultRows({ rows, dropped }: Pick<QueryRecord, 'rows' | 'dropped'>): number {
+  return rows - (dropped?.length ?? 0)
 }
 
 /** What a commit does to a query's record. */

@@ -103,6 +103,18 @@ export class Snapshot {
   }
 
   /**
+   * Read every byte of a part and check it.
+   *
+   * @throws {UnusablePartError}
+   */
+  async check(part: PartEntry): Promise<void> {
+    const { rowGroups } = await this.tail(part)
+    for (let group = 0; group < rowGroups.length; group++) {
+      await this.#guard(part, () => this.#reader.check(this.#folder, part, group, this))
+    }
+  }
+
+  /**
    * Which of a window's ids are hits for these columns, and where their values are.
    *
    * @param ids ascending, each once

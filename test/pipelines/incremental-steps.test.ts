@@ -64,7 +64,8 @@ function promised(last: readonly Row[], source: readonly Row[], { keyColumn, ove
     if (known === still) return [...cached, ...now.filter(row => micros(row) > boundary || (micros(row) === boundary && (row['id'] as number) > (end['id'] as number))), ...nulls]
   }
   const bound = overlap === undefined ? boundary : boundary - OVERLAP_MICROS
-  return [...cached.filter(row => micros(row) < bound), ...now.filter(row => micros(row) >= bound), ...nulls]
+  const window = new Set(keyColumn === undefined ? [] : now.filter(row => micros(row) >= bound).map(row => row['id']))
+  return [...cached.filter(row => micros(row) < bound && !window.has(row['id'])), ...now.filter(row => micros(row) >= bound), ...nulls]
 }
 
 for (const zone of ['UTC', 'America/Sao_Paulo', 'Asia/Kolkata']) {
@@ -154,6 +155,11 @@ for (const zone of ['UTC', 'America/Sao_Paulo', 'Asia/Kolkata']) {
               }
             } else if (kind < 57) {
               if (options.nullOrder === 'refetch') await insert(client, null)
+            } else if (kind < 60) {
+              // a row that moves up: with a key and an overlap its older version goes, from wherever it was
+              clock += 1
+              await client.query('UPDATE log SET ts = $1, v = v + 1 WHERE id IN (SELECT id FROM log ORDER BY random() LIMIT $2)', [at(clock), 1 + random.below(3)])
+              if (options.keyColumn === undefined || options.overlap === undefined) isExact = false
             } else if (kind < 64) {
               // what changed where nobody looks is not seen
               await client.query('UPDATE log SET v = v + 1 WHERE id = (SELECT id FROM log ORDER BY random() LIMIT 1)')

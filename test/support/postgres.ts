@@ -96,6 +96,7 @@ async function startLocal(bin: string, { settings: others = [], env }: LocalOpti
     rmSync(dir, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 })
   }
   const ended = async (): Promise<void> => {
+    // a top-level await of this must not find the process without anything to wait for
     server.ref()
     const exited = new Promise(resolve => server.exitCode === null ? server.once('exit', resolve) : resolve(null))
     stopNow() // fast shutdown
