@@ -1,4 +1,4 @@
-import { Readable, type Transform } from 'node:stream'
+import { Readable, Writable, type Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { expect } from 'chai'
 import type { RowBatch } from '../../lib/batch/row-batch.js'
@@ -6,13 +6,17 @@ import type { Row } from '../../lib/batch/row-factory.js'
 import { extractJsonValue } from '../../lib/json/extract.js'
 import { rowBatcher } from '../../streams/row-batcher.js'
 import { rowUnbatcher } from '../../streams/row-unbatcher.js'
-import { collect, rejection } from '../support/collect.js'
+import { rejection } from '../support/collect.js'
 
 const rows = (count: number): Row[] => Array.from({ length: count }, (_, i) => ({ id: i, name: `n${i}` }))
 
 async function through<T>(items: Iterable<unknown>, ...stages: Transform[]): Promise<T[]> {
   const results: T[] = []
-  await pipeline([Readable.from(items), ...stages, async (source: AsyncIterable<T>) => { results.push(...await collect(source)) }])
+  const end = new Writable({ objectMode: true, write(item: T, _encoding, done) {
+    results.push(item)
+    done()
+  } })
+  await pipeline([Readable.from(items), ...stages, end])
   return results
 }
 

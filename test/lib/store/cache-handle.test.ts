@@ -1,6 +1,6 @@
-import { appendFileSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { appendFileSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { expect } from 'chai'
 import { getData } from '../../../pipelines/get-data.js'
 import { checkFetcher } from '../../../lib/fetch/options.js'
@@ -29,7 +29,7 @@ describe('a cache by its handle', () => {
     fetched += missing.length
     return missing.map(id => ({ id, name: `n${id}` }))
   } })).toRows()
-  const parts = (folder = dir): string[] => readdirSync(folder, { recursive: true }).map(String).filter(name => name.includes('data-'))
+  const files = (start: string): string[] => readdirSync(dir, { recursive: true }).map(String).filter(name => basename(name).startsWith(start))
 
   it('shows its tables, their size, and that they are whole', async () => {
     await read()
@@ -42,12 +42,34 @@ describe('a cache by its handle', () => {
 
   it('finds what is damaged, and drops it on repair: it is fetched again', async () => {
     await read()
-    appendFileSync(join(dir, parts()[0]!), 'x')
+    appendFileSync(join(dir, files('data-')[0]!), 'x')
     expect((await cache.verify()).problems).to.have.length(1)
     await cache.repair()
     expect((await cache.verify()).problems).to.deep.equal([])
     await read()
     expect(fetched).to.equal(6)
+  })
+
+  it('finds a damaged list of invalid ids: on repair everything that it may hide is dropped', async () => {
+    await read()
+    await cache.invalidate({ table: 'public.users', ids: [2] })
+    appendFileSync(join(dir, files('ids-')[0]!), 'x')
+    expect((await cache.verify()).problems.map(({ kind }) => kind)).to.deep.equal(['tombstone'])
+    await cache.repair()
+    expect((await cache.verify()).problems).to.deep.equal([])
+    await read()
+    expect(fetched).to.equal(6)
+  })
+
+  it('finds a damaged manifest: on repair it is set aside, and the table begun anew', async () => {
+    await read()
+    for (const name of files('manifest-')) writeFileSync(join(dir, name), readFileSync(join(dir, name), 'utf8').replace('"parts"', '"Parts"'))
+    const other = await openCache({ dir, graceMs: 0 })
+    expect((await other.verify()).problems.map(({ kind }) => kind)).to.deep.equal(['manifest'])
+    const { quarantined } = await other.repair()
+    expect(quarantined).to.have.length(1)
+    expect((await other.verify()).problems).to.deep.equal([])
+    await other.close()
   })
 
   it('forgets rows, columns, ages and tables', async () => {
@@ -68,7 +90,7 @@ describe('a cache by its handle', () => {
     await read('public.orders', [1])
     expect(await cache.clear('rder')).to.equal(1)
     expect(await cache.clear()).to.equal(1)
-    expect(parts()).to.deep.equal([])
+    expect(files('data-')).to.deep.equal([])
     expect(await cache.clear()).to.equal(0)
   })
 
