@@ -80,9 +80,10 @@ export async function planIncrement(cached: CachedQuery, { snapshot, statements,
     return { keep, bound: keep === 0 ? undefined : { from: text }, head, progress: new ResultProgress({ rows: keep, order }) }
   }
   if (!rereads && plan.keyIsBound && watermark.key !== null && head.key !== null) {
-    // a row that came late with a lower key at the very watermark would be lost: then the boundary is read again
+    // a row that came late with a lower key at the very watermark would be lost: then the boundary is read again;
+    // so it is where the last row left, for what the watermark says must be true of the rows
     const [answer] = await answerOf(snapshot, statements.ties(value, watermark.key))
-    if (Number(answer!['n']) === watermark.ties) {
+    if (Number(answer!['n']) === watermark.ties && Number(answer!['ends']) > 0) {
       return { keep: record.rows, bound: { after: value, key: watermark.key }, head,
         progress: new ResultProgress({ rows: record.rows, ties: watermark.ties, last: orderValueOf(value, order), order }) }
     }
