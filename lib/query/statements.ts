@@ -50,6 +50,11 @@ export class Statements {
       key ? `, ${this.#name(key)} DESC` : '', ' LIMIT 1'])
   }
 
+  /** An order value less the overlap, as text: `bound`. */
+  bound(value: string, overlap: string): Statement {
+    return this.#render(['SELECT ', this.#less(value, overlap), ' AS bound'])
+  }
+
   /** How many rows have the watermark's order value and a key up to its key, and how many its very key: `n`, `ends`. */
   ties(watermark: string, key: string): Statement {
     const { order } = this.#plan

@@ -161,6 +161,15 @@ describe('openDatabase', function () {
       expect(await ids()).to.deep.equal([3, 7, 8])
     })
 
+    it('refuses an overlap that is none in the first run already', async () => {
+      await addRows(3)
+      for (const options of [{ orderColumn: 'at', overlap: '-5 minutes' }, { orderColumn: 'at', overlap: 'soon' }, { orderColumn: 'at', overlap: 5.5e300 }]) {
+        expect((await rejection<Error & { code: string }>(db.queryIncremental(SQL, options))).code).to.be.oneOf(['ERR_INVALID_ARGUMENT', 'ERR_SOURCE'])
+      }
+      expect((await db.cacheStats()).perQuery).to.deep.equal([])
+      expect((await db.queryIncremental(SQL, { orderColumn: 'at', overlap: '0' })).length).to.equal(3)
+    })
+
     it('refuses options that are none', async () => {
       for (const options of [undefined, null, 'id']) expect(await rejection(db.queryIncremental(SQL, options as never))).to.include({ code: 'ERR_INVALID_ARGUMENT', argument: 'options' })
     })
