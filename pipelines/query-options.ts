@@ -49,6 +49,7 @@ export const FETCH_TIMEOUT_MS = 60_000
 export function checkQuery(sql: unknown, options: QueryOptions): void {
   const refuse = (argument: string, expected: string, found: unknown): InvalidArgumentError =>
     new InvalidArgumentError({ argument, expected, found: typeof found === 'string' ? JSON.stringify(found) : String(found) })
+  if (typeof (options as unknown) !== 'object' || (options as unknown) === null) throw refuse('options', 'an object', options)
   if (typeof sql !== 'string' || sql.trim() === '') throw refuse('sql', 'the text of a statement', typeof sql === 'string' ? 'empty text' : typeof sql)
   if (!sql.isWellFormed() || sql.includes('\0')) throw refuse('sql', 'text without NUL characters and lone surrogates', 'one')
   const { cache, refresh, cacheErrors, fetchTimeoutMs, signal, onProgress } = options as Record<string, unknown>

@@ -72,9 +72,10 @@ export function incrementalRows(context: QueryContext, sql: string, options: Inc
     }
     const usable = options.refresh === 'full' ? undefined : stillValid(cached, snapshot)
     const withHashes = reconcile || usable?.record.hasRowHashes === true
+    const overlap = options.overlap === undefined ? undefined : String(options.overlap)
     let increment: Increment = usable
-      ? await planIncrement(usable, { snapshot, statements, plan, overlap: options.overlap === undefined ? undefined : String(options.overlap), rereads: reconcile })
-      : await planFull(snapshot, statements, plan)
+      ? await planIncrement(usable, { snapshot, statements, plan, overlap, rereads: reconcile })
+      : await planFull(snapshot, statements, plan, overlap)
     let base: CachedQuery | undefined = usable
     if (increment.isBelow) {
       run.warn({ code: 'SOURCE_BELOW_WATERMARK', message: `the highest ${orderColumn} of the source, ${increment.head?.value ?? 'none'}, is below ` +

@@ -38,10 +38,28 @@ function textOf(value: unknown): string | null {
   return value === null || value === undefined ? null : String(value)
 }
 
-/** Read everything. */
-export async function planFull(snapshot: SourceSnapshot, statements: Statements, plan: OrderPlan): Promise<Increment> {
+/**
+ * Read everything.
+ *
+ * @throws {InvalidArgumentError} an overlap that is none, though nothing is read again yet: the next run would say so
+ */
+export async function planFull(snapshot: SourceSnapshot, statements: Statements, plan: OrderPlan, overlap?: string): Promise<Increment> {
   const [row] = await answerOf(snapshot, statements.head())
-  return { keep: 0, bound: undefined, head: headOf(row, plan), progress: new ResultProgress({ order: plan.order }) }
+  const head = headOf(row, plan)
+  if (overlap !== undefined && head) {
+    const [answer] = await answerOf(snapshot, statements.bound(head.value, overlap))
+    boundOf(textOf(answer!['bound']) ?? '', head.value, plan.order, overlap)
+  }
+  return { keep: 0, bound: undefined, head, progress: new ResultProgress({ order: plan.order }) }
+}
+
+/** The value where an overlap begins, made of the database's text. @throws {InvalidArgumentError} it lies beyond the watermark */
+function boundOf(text: string, watermark: string, order: DescribedColumn, overlap: string): OrderValue {
+  const [bound, last] = [orderValueOf(text, order), orderValueOf(watermark, order)]
+  if (bound === undefined || last === undefined || isBefore(last, bound, order)) {
+    throw new InvalidArgumentError({ argument: 'overlap', expected: 'an interval or a distance, not below zero', found: JSON.stringify(overlap) })
+  }
+  return bound
 }
 
 function headOf(row: Record<string, unknown> | undefined, { order }: OrderPlan): Head | undefined {
@@ -72,17 +90,14 @@ export async function planIncrement(cached: CachedQuery, { snapshot, statements,
   if (!head || Number(row!['below']) === 1) return { keep: 0, bound: undefined, head, progress: fresh(), isBelow: true }
   if (overlap !== undefined) {
     const text = textOf(row!['bound']) ?? ''
-    const [bound, last] = [orderValueOf(text, order), orderValueOf(value, order)]
-    if (bound === undefined || last === undefined || isBefore(last, bound, order)) {
-      throw new InvalidArgumentError({ argument: 'overlap', expected: 'an interval or a distance, not below zero', found: JSON.stringify(overlap) })
-    }
-    const keep = await countBefore(cached, bound, order)
+    const keep = await countBefore(cached, boundOf(text, value, order, overlap), order)
     return { keep, bound: keep === 0 ? undefined : { from: text }, head, progress: new ResultProgress({ rows: keep, order }) }
   }
   if (!rereads && plan.keyIsBound && watermark.key !== null && head.key !== null) {
-    // a row that came late with a lower key at the very watermark would be lost: then the boundary is read again
+    // a row that came late with a lower key at the very watermark would be lost: then the boundary is read again;
+    // so it is where the last row left, for what the watermark says must be true of the rows
     const [answer] = await answerOf(snapshot, statements.ties(value, watermark.key))
-    if (Number(answer!['n']) === watermark.ties) {
+    if (Number(answer!['n']) === watermark.ties && Number(answer!['ends']) > 0) {
       return { keep: record.rows, bound: { after: value, key: watermark.key }, head,
         progress: new ResultProgress({ rows: record.rows, ties: watermark.ties, last: orderValueOf(value, order), order }) }
     }

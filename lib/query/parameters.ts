@@ -1,11 +1,11 @@
-import { InvalidArgumentError } from '../errors.js'
+import { InvalidArgumentError, messageOf } from '../errors.js'
 import type { StoredParameter } from '../store/query-record.js'
 
 /**
  * A parameter with its JS type, as JSON: `1` and `'1'`, `null` and `undefined`, a `Date` and its text, `['a','b,c']` and
  * `['a,b','c']` all differ.
  *
- * @throws {InvalidArgumentError} a function, a symbol, an invalid Date
+ * @throws {InvalidArgumentError} a function, a symbol, an invalid Date, an object that JSON cannot hold
  */
 export function storeParameter(value: unknown, argument: string): StoredParameter {
   switch (typeof value) {
@@ -19,12 +19,25 @@ export function storeParameter(value: unknown, argument: string): StoredParamete
       if (value instanceof Date && !Number.isNaN(value.getTime())) return ['date', value.toISOString()]
       if (value instanceof Uint8Array) return ['bytes', Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('hex')]
       if (Array.isArray(value)) return ['array', Array.from(value as unknown[], (item, i) => storeParameter(item, `${argument}[${i}]`))]
-      if (!(value instanceof Date)) return ['json', JSON.stringify(value)]
+      if (!(value instanceof Date)) return ['json', jsonOf(value, argument)]
       break
     }
     case 'function': case 'symbol': break
   }
   throw new InvalidArgumentError({ argument, expected: 'a value that a database takes', found: value instanceof Date ? 'an invalid Date' : typeof value })
+}
+
+/** What the drivers make of an object. @throws {InvalidArgumentError} */
+function jsonOf(value: object, argument: string): string {
+  // the driver would ask the object for other text than this
+  if (typeof (value as { toPostgres?: unknown }).toPostgres === 'function') throw new InvalidArgumentError({ argument, expected: 'a plain value', found: 'an object with toPostgres()' })
+  try {
+    const text = JSON.stringify(value) as string | undefined
+    if (text !== undefined) return text
+  } catch (cause) {
+    throw new InvalidArgumentError({ argument, expected: 'an object that JSON can hold', found: messageOf(cause).split('\n')[0]!, cause })
+  }
+  throw new InvalidArgumentError({ argument, expected: 'an object that JSON can hold', found: 'one that JSON leaves out' })
 }
 
 /**

@@ -50,10 +50,15 @@ export class Statements {
       key ? `, ${this.#name(key)} DESC` : '', ' LIMIT 1'])
   }
 
-  /** How many rows have the watermark's order value and a key up to its key: `n`. */
+  /** An order value less the overlap, as text: `bound`. */
+  bound(value: string, overlap: string): Statement {
+    return this.#render(['SELECT ', this.#less(value, overlap), ' AS bound'])
+  }
+
+  /** How many rows have the watermark's order value and a key up to its key, and how many its very key: `n`, `ends`. */
   ties(watermark: string, key: string): Statement {
     const { order } = this.#plan
-    return this.#render(['SELECT COUNT(*) AS n FROM ', INNER, ' WHERE ', this.#by(order), ' = ', this.#value(watermark, order), ' AND ',
+    return this.#render(['SELECT COUNT(*) AS n, COUNT(CASE WHEN ', this.#name(this.#plan.key!), ' = ', this.#value(key, this.#plan.key!), ' THEN 1 END) AS ends FROM ', INNER, ' WHERE ', this.#by(order), ' = ', this.#value(watermark, order), ' AND ',
       this.#name(this.#plan.key!), ' <= ', this.#value(key, this.#plan.key!)])
   }
 

@@ -36,6 +36,7 @@ type Statement = NonNullable<ParseResult['stmts']>[number]
 
 const LIMITED = 'which rows it lets through changes as rows are added'
 const GROUPED = 'a group that was delivered changes as rows are added'
+const NEGATED = 'rows that were delivered may be taken back as rows are added'
 const TIMED = 'its value changes from run to run, and with it which rows were right'
 
 /** Words PostgreSQL reads as a time of the day the statement runs. */
@@ -43,7 +44,10 @@ const MOVING_TIME = /^\s*(now|today|tomorrow|yesterday)\b/i
 
 /** STABLE functions that give another value in the next transaction. Volatile ones the catalogue names. */
 const CLOCKS: ReadonlySet<string> = new Set(['now', 'transaction_timestamp', 'statement_timestamp', 'pg_current_snapshot', 'txid_current_snapshot',
-  'pg_snapshot_xmin', 'pg_snapshot_xmax', 'pg_postmaster_start_time', 'pg_conf_load_time'])
+  'pg_snapshot_xmin', 'pg_snapshot_xmax', 'pg_postmaster_start_time', 'pg_conf_load_time', 'pg_backend_pid', 'txid_current', 'txid_current_if_assigned',
+  'pg_current_xact_id', 'pg_current_xact_id_if_assigned', 'inet_client_port'])
+
+const LOCKS: Readonly<Record<string, string>> = { LCS_FORUPDATE: 'FOR UPDATE', LCS_FORNOKEYUPDATE: 'FOR NO KEY UPDATE', LCS_FORSHARE: 'FOR SHARE', LCS_FORKEYSHARE: 'FOR KEY SHARE' }
 
 function text(node: unknown): string | undefined {
   const value = (node as { String?: { sval?: string } } | undefined)?.String?.sval
@@ -86,7 +90,8 @@ export function findingsOf(statement: Statement['stmt'], tokens: readonly ScanTo
     if (has('windowClause')) offend('WINDOW', GROUPED, keywordAt(tokens, ['WINDOW']))
     if (has('limitCount')) offend(select['limitOption'] === 'LIMIT_OPTION_WITH_TIES' ? 'FETCH FIRST … WITH TIES' : 'LIMIT', LIMITED, keywordAt(tokens, ['LIMIT', 'FETCH']))
     if (has('limitOffset')) offend('OFFSET', LIMITED, keywordAt(tokens, ['OFFSET']))
-    if (has('lockingClause')) offend('FOR UPDATE', 'rows that come from the cache would not be locked', keywordAt(tokens, ['FOR']))
+    const [lock] = (select['lockingClause'] ?? []) as readonly { LockingClause?: { strength?: string } }[]
+    if (lock) offend(LOCKS[lock.LockingClause?.strength ?? ''] ?? 'FOR UPDATE', 'rows that come from the cache would not be locked', keywordAt(tokens, ['FOR']))
     if (has('intoClause')) offend('SELECT INTO', 'it writes a table', keywordAt(tokens, ['INTO']))
     if ((select['withClause'] as { recursive?: boolean } | undefined)?.recursive) offend('WITH RECURSIVE', 'rows follow from other rows', keywordAt(tokens, ['RECURSIVE']))
   }
@@ -113,10 +118,14 @@ export function findingsOf(statement: Statement['stmt'], tokens: readonly ScanTo
     } else if (type === 'A_Const') {
       const literal = (node['sval'] as { sval?: string } | undefined)?.sval
       if (literal !== undefined && MOVING_TIME.test(literal)) offend(`'${literal}'`, TIMED, locationOf(node))
-    } else if (/^Json.*Agg$|^GroupingFunc$|^Aggref$/.test(type)) offend('an aggregate', GROUPED, locationOf(node))
+    } else if (type === 'BoolExpr' && node['boolop'] === 'NOT_EXPR') {
+      const [negated] = (node['args'] ?? []) as readonly Node[]
+      if (negated?.['SubLink']) offend('NOT before a sub-query', NEGATED, locationOf(node) ?? locationOf(negated))
+    } else if (type === 'SubLink' && node['subLinkType'] === 'ALL_SUBLINK') offend('ALL before a sub-query', NEGATED, locationOf(node))
+    else if (/^Json.*Agg$|^GroupingFunc$|^Aggref$/.test(type)) offend('an aggregate', GROUPED, locationOf(node))
     else if (/Stmt$/.test(type)) {
-      const word = type.replace(/Stmt$/, '').toUpperCase()
-      offend(word, 'only SELECT can be extended', keywordAt(tokens, [word]) ?? locationOf(node))
+      const word = type.replace(/^Variable(?=S)|Stmt$/g, '').toUpperCase()
+      offend(word, 'only SELECT can be extended', keywordAt(tokens, [word]) ?? tokens[0]?.start)
     }
   }
 

@@ -61,7 +61,7 @@ function promised(last: readonly Row[], source: readonly Row[], { keyColumn, ove
   if (keyColumn && overlap === undefined) {
     const known = cached.filter(row => micros(row) === boundary).length
     const still = now.filter(row => micros(row) === boundary && (row['id'] as number) <= (end['id'] as number)).length
-    if (known === still) return [...cached, ...now.filter(row => micros(row) > boundary || (micros(row) === boundary && (row['id'] as number) > (end['id'] as number))), ...nulls]
+    if (known === still && now.some(row => micros(row) === boundary && row['id'] === end['id'])) return [...cached, ...now.filter(row => micros(row) > boundary || (micros(row) === boundary && (row['id'] as number) > (end['id'] as number))), ...nulls]
   }
   const bound = overlap === undefined ? boundary : boundary - OVERLAP_MICROS
   const window = new Set(keyColumn === undefined ? [] : now.filter(row => micros(row) >= bound).map(row => row['id']))

@@ -151,6 +151,29 @@ describe('openDatabase', function () {
       expect(table.toRows().map(({ id }) => id)).to.deep.equal([5, 7, 9, 11])
     })
 
+    it('reads the rows at the watermark again when the last one left and another took its place', async () => {
+      const ids = async (): Promise<number[]> => (await db.queryIncremental<{ id: number }>(SQL, { orderColumn: 'at', keyColumn: 'id' })).toRows().map(({ id }) => id)
+      await client.query("INSERT INTO ev (id, at) VALUES (3, '2023-01-01'), (9, '2024-01-01')")
+      expect(await ids()).to.deep.equal([3, 9])
+      await client.query("DELETE FROM ev WHERE id = 9; INSERT INTO ev (id, at) VALUES (7, '2024-01-01')")
+      expect(await ids()).to.deep.equal([3, 7])
+      await client.query("INSERT INTO ev (id, at) VALUES (8, '2024-01-01')")
+      expect(await ids()).to.deep.equal([3, 7, 8])
+    })
+
+    it('refuses an overlap that is none in the first run already', async () => {
+      await addRows(3)
+      for (const options of [{ orderColumn: 'at', overlap: '-5 minutes' }, { orderColumn: 'at', overlap: 'soon' }, { orderColumn: 'at', overlap: 5.5e300 }]) {
+        expect((await rejection<Error & { code: string }>(db.queryIncremental(SQL, options))).code).to.be.oneOf(['ERR_INVALID_ARGUMENT', 'ERR_SOURCE'])
+      }
+      expect((await db.cacheStats()).perQuery).to.deep.equal([])
+      expect((await db.queryIncremental(SQL, { orderColumn: 'at', overlap: '0' })).length).to.equal(3)
+    })
+
+    it('refuses options that are none', async () => {
+      for (const options of [undefined, null, 'id']) expect(await rejection(db.queryIncremental(SQL, options as never))).to.include({ code: 'ERR_INVALID_ARGUMENT', argument: 'options' })
+    })
+
     it('notices a source that ends below the watermark', async () => {
       await addRows(10)
       await db.queryIncremental(SQL, { orderColumn: 'at' })

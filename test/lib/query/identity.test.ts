@@ -44,6 +44,11 @@ describe('a query\'s identity', () => {
   it('refuses parameters that no database takes', () => {
     expect(() => storeParameters([() => 1])).to.throw().with.property('code', 'ERR_INVALID_ARGUMENT')
     expect(() => storeParameters([new Date(NaN)])).to.throw().with.property('argument', 'params[0]')
+    const circle: Record<string, unknown> = {}
+    circle['self'] = circle
+    for (const value of [circle, { n: 1n }, { toJSON: () => undefined }, { toPostgres: () => 'x' }]) {
+      expect(() => storeParameters([[value]])).to.throw().with.include({ code: 'ERR_INVALID_ARGUMENT', argument: 'params[0][0]' })
+    }
     expect(() => storeParameters('a' as never)).to.throw().with.property('argument', 'params')
   })
 })
