@@ -74,8 +74,8 @@ export function planCopy(table: PgTable, { schema, table: name }: TableName, pla
   })
   const [{ name: idName }] = plan.outputs as [Output]
   const id = quoteIdentifier(idName)
-  const type = idTypeOf(table.columns.get(idName)!, idName, types).name
-  const where = whereOf(plan, type, table.columns.get(idName)!.isIndexed)
+  // a search path may have other types of these names
+  const where = whereOf(plan, `pg_catalog.${idTypeOf(table.columns.get(idName)!, idName, types).name}`, table.columns.get(idName)!.isIndexed)
   const from = `FROM ${quoteIdentifier(schema)}.${quoteIdentifier(name)}`
   const text = `SELECT ${described.join(', ')} ${from} LIMIT 0; COPY (SELECT ${selected.join(', ')} ${from} WHERE ${id} ${where}) TO STDOUT (FORMAT binary)`
   return { text, forms }

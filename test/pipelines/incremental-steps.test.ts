@@ -64,7 +64,8 @@ function promised(last: readonly Row[], source: readonly Row[], { keyColumn, ove
     if (known === still && now.some(row => micros(row) === boundary && row['id'] === end['id'])) return [...cached, ...now.filter(row => micros(row) > boundary || (micros(row) === boundary && (row['id'] as number) > (end['id'] as number))), ...nulls]
   }
   const bound = overlap === undefined ? boundary : boundary - OVERLAP_MICROS
-  const window = new Set(keyColumn === undefined ? [] : now.filter(row => micros(row) >= bound).map(row => row['id']))
+  // moved rows are looked for where somebody asked for an overlap
+  const window = new Set(keyColumn === undefined || overlap === undefined ? [] : now.filter(row => micros(row) >= bound).map(row => row['id']))
   return [...cached.filter(row => micros(row) < bound && !window.has(row['id'])), ...now.filter(row => micros(row) >= bound), ...nulls]
 }
 

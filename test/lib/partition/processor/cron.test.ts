@@ -6,7 +6,7 @@ import { processorDatabase, type ProcessorDatabase } from './processor-database.
 
 describe('the processor under pg_cron', function () {
   // without libfaketime the first job starts when the next minute does
-  this.timeout(100_000)
+  this.timeout(240_000)
   let server: TestPostgres
   let db: ProcessorDatabase
   before(async () => {
@@ -40,7 +40,7 @@ describe('the processor under pg_cron', function () {
     await db.processor.setPolicy('*', { maxAgeMs: 1_800_000 })
     await db.push({ hash: 'late', sql: 'SELECT region FROM poi WHERE pg_sleep(3000) IS NOT NULL', priority: 9 },
       ...Array.from({ length: 20 }, (_, i) => ({ hash: `h${i}`, sql: `SELECT region FROM poi WHERE region <= ${i}` })))
-    await db.until('SELECT FROM partitioncache_processor_log HAVING count(*) = 21')
+    await db.until('SELECT FROM partitioncache_processor_log HAVING count(*) >= 21')
     for (let i = 0; i < 20; i++) expect((await db.cache.get(`h${i}`))?.size).to.equal(i + 1)
     expect((await db.processor.logs({ status: 'timeout' })).map(({ hash, source, isDead }) => [hash, source, isDead])).to.deep.equal([['late', 'cron', true]])
     await db.until('SELECT FROM partitioncache_eviction_log')
