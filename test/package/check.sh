@@ -29,7 +29,9 @@ install() {
   errors=$(node "$root/node_modules/typescript/bin/tsc" -p . --pretty false | grep -vE '^(node_modules/@types/| )' || true)
   [ -z "$errors" ] || { echo "$errors"; return 1; }
   node use.js
-  npx --no-install millrace --help > /dev/null
+  node subpaths.js
+  local program
+  for program in $(node -p "Object.keys(require('$root/package.json').bin).join(' ')"); do npx --no-install "$program" --help > /dev/null; done
   cd "$root"
 }
 
