@@ -16,7 +16,7 @@ const noDefaultReexport = {
 }
 
 export default defineConfig(
-  globalIgnores(['**/node_modules/', 'dist/', 'coverage/', 'docs/api/', '.cache/', '.ci/', 'test/package/consumer/']),
+  globalIgnores(['**/node_modules/', 'dist/', 'bench/.build/', 'coverage/', 'docs/api/', '.cache/', '.ci/', 'test/package/consumer/']),
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },
   {
     files: ['**/*.ts'],
