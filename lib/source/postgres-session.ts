@@ -1,4 +1,5 @@
-import { abortError, silenceError } from './source-error.js'
+import { settled, taken, type Waits } from './limits.js'
+import { abortError } from './source-error.js'
 
 /** What `client.query` answers with, as far as it is used here. */
 export interface PgResult {
@@ -136,50 +137,20 @@ export async function borrow(pool: PgPool, limits: Limits): Promise<Lease> {
 }
 
 /** What ends a wait for the server. */
-export interface Limits {
-  signal?: AbortSignal | undefined
-  /** The longest silence tolerated, in ms; 0 = no limit. */
-  timeoutMs: number
+export interface Limits extends Waits {
   /** Asks the server, over another connection, to stop what the client waits for. Best effort, never throws. */
   cancel(client: PgClient): void
 }
 
 /** Run one statement so that it settles: on abort and timeout the statement is cancelled and the connection cut. */
 export async function guarded<T>(lease: Lease, limits: Limits, work: () => Promise<T>): Promise<T> {
-  const { signal, timeoutMs } = limits
-  if (signal?.aborted) throw abortError(signal)
-  let failure: Error | undefined
-  const stop = (error: Error): void => {
-    failure ??= error
+  return await settled(limits, work, () => {
     limits.cancel(lease.client)
     lease.cut()
-  }
-  const onAbort = (): void => stop(abortError(signal!))
-  const timer = timeoutMs > 0 ? setTimeout(() => stop(silenceError(timeoutMs)), timeoutMs) : undefined
-  signal?.addEventListener('abort', onAbort, { once: true })
-  try {
-    return await work()
-  } catch (error) {
-    throw failure ?? error
-  } finally {
-    clearTimeout(timer)
-    signal?.removeEventListener('abort', onAbort)
-  }
+  })
 }
 
 /** `pool.connect()`, given up on abort: a client that comes too late goes straight back. */
 function connect(pool: PgPool, signal?: AbortSignal): Promise<PgClient> {
-  return new Promise((resolve, reject) => {
-    if (signal?.aborted) return reject(abortError(signal))
-    const onAbort = (): void => reject(abortError(signal!))
-    signal?.addEventListener('abort', onAbort, { once: true })
-    pool.connect().then(client => {
-      signal?.removeEventListener('abort', onAbort)
-      if (signal?.aborted) client.release()
-      else resolve(client)
-    }, (error: Error) => {
-      signal?.removeEventListener('abort', onAbort)
-      reject(error)
-    })
-  })
+  return taken(() => pool.connect(), { signal, waitMs: 0, giveBack: client => client.release(), what: 'no client was free' })
 }
