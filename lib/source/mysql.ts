@@ -1,6 +1,7 @@
 import { checkColumnTypes, type ColumnType } from '../batch/column-type.js'
 import { InvalidArgumentError, MissingDependencyError } from '../errors.js'
 import type { Source } from './fetcher.js'
+import { checkPositive } from './limits.js'
 import { mysqlDialect } from './mysql-dialect.js'
 import { mysqlExecute, mysqlFetch, mysqlQuery, type MySqlContext } from './mysql-run.js'
 import type { MySqlPool } from './mysql-session.js'
@@ -50,9 +51,7 @@ export function mysqlSource({ pool, maxConcurrency = 2, batchRows = 8192, timeou
   if (typeof (pool as Partial<MySqlPool> | undefined)?.getConnection !== 'function' || (pool.getConnection as unknown as { length: number }).length > 0) {
     throw new InvalidArgumentError({ argument: 'pool', expected: "a pool of 'mysql2/promise'", found: typeof pool })
   }
-  for (const [argument, value] of Object.entries({ maxConcurrency, batchRows })) {
-    if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError({ argument, expected: 'a positive integer', found: String(value) })
-  }
+  checkPositive({ maxConcurrency, batchRows })
   const identity = identityOf(pool)
   const { user } = factsOf(pool)
   const context: MySqlContext = { pool, identity, batchRows, timeoutMs, acquireTimeoutMs, columnTypes: checkColumnTypes(columnTypes), isClosed: false }

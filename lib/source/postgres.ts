@@ -5,6 +5,7 @@ import { checkColumnTypes, type ColumnType } from '../batch/column-type.js'
 import type { RowBatch } from '../batch/row-batch.js'
 import { InvalidArgumentError } from '../errors.js'
 import type { Source } from './fetcher.js'
+import { checkPositive } from './limits.js'
 import { abortError } from './source-error.js'
 import type { PgField, RawBatch } from './postgres-decode.js'
 import { postgresDialect } from './postgres-dialect.js'
@@ -206,9 +207,7 @@ export function postgresSource({ pool, maxConcurrency = 2, batchRows = BATCH_ROW
   if (typeof (pool as Partial<PgPool> | undefined)?.connect !== 'function') {
     throw new InvalidArgumentError({ argument: 'pool', expected: 'a pg.Pool', found: typeof pool })
   }
-  for (const [argument, value] of Object.entries({ maxConcurrency, batchRows })) {
-    if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError({ argument, expected: 'a positive integer', found: String(value) })
-  }
+  checkPositive({ maxConcurrency, batchRows })
   if (copy !== 'auto' && typeof (copy as unknown) !== 'boolean') throw new InvalidArgumentError({ argument: 'copy', expected: "'auto', true or false", found: String(copy) })
   const identity = identityOf(pool)
   const context: PgContext = {

@@ -10,7 +10,7 @@ import type { PartitionCache } from '../../lib/partition/cache.js'
 import { openQueues } from '../../lib/queue/open-queues.js'
 import { getQueueLengths } from '../../lib/queue/push-queries.js'
 import type { PushItem, Queues } from '../../lib/queue/queue.js'
-import { isTransient } from '../../lib/queue/held-jobs.js'
+import { patiently } from './support/patiently.js'
 import { randomOf } from '../lib/partition/random-queries.js'
 import { bundleOf } from '../support/bundle.js'
 import { startPostgres, type TestPostgres } from '../support/postgres.js'
@@ -88,18 +88,6 @@ class Fleet {
     })
     this.#workers = []
     return Promise.all(codes)
-  }
-}
-
-/** Again while a server is away. */
-async function patiently<T>(call: () => Promise<T>): Promise<T> {
-  for (;;) {
-    try {
-      return await call()
-    } catch (error) {
-      if (!isTransient(error)) throw error
-      await new Promise(resolve => setTimeout(resolve, 50))
-    }
   }
 }
 

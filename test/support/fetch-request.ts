@@ -1,3 +1,4 @@
+import { expect } from 'chai'
 import type { Id } from '../../lib/batch/ids.js'
 import type { RowBatch } from '../../lib/batch/row-batch.js'
 import { parseColumnName } from '../../lib/json/column-name.js'
@@ -16,4 +17,19 @@ export async function fetchAll(source: Source, ids: readonly Id[], table: string
   const batches: RowBatch[] = []
   for await (const batch of await source.fetch(ids, table, request) as AsyncIterable<RowBatch>) batches.push(batch)
   return batches
+}
+
+/** The error a promise rejects with; fails the test when it does not, or with something else. */
+export async function errorOf(promise: Promise<unknown>): Promise<Error & { code?: string }> {
+  const error: unknown = await promise.then(() => undefined, (thrown: unknown) => thrown)
+  expect(error).to.be.instanceOf(Error)
+  return error as Error
+}
+
+/** Reads batches to their end; how many rows there were. */
+export async function drain(batches: AsyncIterable<RowBatch> | AsyncIterator<RowBatch>): Promise<number> {
+  const iterator = Symbol.asyncIterator in batches ? batches[Symbol.asyncIterator]() : batches
+  let rows = 0
+  for (let next = await iterator.next(); !next.done; next = await iterator.next()) rows += next.value.length
+  return rows
 }

@@ -2,7 +2,7 @@
 import pg from 'pg'
 import { createCache } from '../../../lib/partition/create-cache.js'
 import type { CacheType } from '../../../lib/partition/registry.js'
-import { isTransient } from '../../../lib/queue/held-jobs.js'
+import { patiently } from './patiently.js'
 import { openQueues } from '../../../lib/queue/open-queues.js'
 import type { QueueProviderName } from '../../../lib/queue/registry.js'
 import { postgresSource } from '../../../lib/source/postgres.js'
@@ -21,18 +21,6 @@ export interface QueueWorkerSettings {
 const { provider, queueOptions, cacheType, cacheOptions, url } = JSON.parse(process.argv[2]!) as QueueWorkerSettings
 const stop = new AbortController()
 process.on('SIGTERM', () => { stop.abort() })
-
-/** Again while a server is away. */
-async function patiently<T>(call: () => Promise<T>): Promise<T> {
-  for (;;) {
-    try {
-      return await call()
-    } catch (error) {
-      if (!isTransient(error)) throw error
-      await new Promise(resolve => setTimeout(resolve, 50))
-    }
-  }
-}
 
 const queues = await patiently(() => openQueues(provider, queueOptions as never))
 const cache = await patiently(() => createCache(cacheType, 'city', 'integer', cacheOptions as never))

@@ -1,25 +1,11 @@
 // needs: mariadb
 import { expect } from 'chai'
 import mysql from 'mysql2/promise'
-import type { RowBatch } from '../../../lib/batch/row-batch.js'
 import type { Source } from '../../../lib/source/fetcher.js'
 import { mysqlSource, type MySqlSourceOptions } from '../../../lib/source/mysql.js'
-import { fetchAll, requestOf } from '../../support/fetch-request.js'
+import { drain, errorOf, fetchAll, requestOf } from '../../support/fetch-request.js'
 import { startMariaDb, type TestMariaDb } from '../../support/mariadb.js'
 import { tcpProxy, type TcpProxy } from '../../support/tcp-proxy.js'
-
-async function errorOf(promise: Promise<unknown>): Promise<Error & { code?: string }> {
-  const error: unknown = await promise.then(() => undefined, (thrown: unknown) => thrown)
-  expect(error).to.be.instanceOf(Error)
-  return error as Error
-}
-
-async function drain(batches: AsyncIterable<RowBatch> | AsyncIterator<RowBatch>): Promise<number> {
-  const iterator = Symbol.asyncIterator in batches ? batches[Symbol.asyncIterator]() : batches
-  let rows = 0
-  for (let next = await iterator.next(); !next.done; next = await iterator.next()) rows += next.value.length
-  return rows
-}
 
 const MANY = "SELECT seq AS id, REPEAT('x', 200) AS name FROM mysql.seq_1_to_400000"
 

@@ -5,7 +5,7 @@ import pg from 'pg'
 import type { RowBatch } from '../../../lib/batch/row-batch.js'
 import type { Source } from '../../../lib/source/fetcher.js'
 import { postgresSource, type PostgresSourceOptions } from '../../../lib/source/postgres.js'
-import { requestOf } from '../../support/fetch-request.js'
+import { drain, errorOf, requestOf } from '../../support/fetch-request.js'
 import { testDatabase } from '../../support/postgres.js'
 import { tcpProxy, type Tampering, type TcpProxy } from '../../support/tcp-proxy.js'
 
@@ -13,18 +13,6 @@ const ROWS = 100_000
 const ALL = Array.from({ length: ROWS }, (_, i) => i + 1)
 
 type Batches = AsyncIterator<RowBatch>
-
-async function errorOf(promise: Promise<unknown>): Promise<Error & { code?: string }> {
-  const error: unknown = await promise.then(() => undefined, (thrown: unknown) => thrown)
-  expect(error).to.be.instanceOf(Error)
-  return error as Error
-}
-
-async function drain(batches: Batches): Promise<number> {
-  let rows = 0
-  for (let next = await batches.next(); !next.done; next = await batches.next()) rows += next.value.length
-  return rows
-}
 
 function fetched(source: Source, table: string, { ids = ALL, signal }: { ids?: readonly number[], signal?: AbortSignal } = {}): Batches {
   const columns = table === 'wide' ? ['name'] : ['v']

@@ -7,24 +7,11 @@ import type { Source } from '../../../lib/source/fetcher.js'
 import { postgresSource, type PostgresSourceOptions } from '../../../lib/source/postgres.js'
 import type { SourceError } from '../../../lib/source/source-error.js'
 import { testDatabase } from '../../support/postgres.js'
-import { requestOf } from '../../support/fetch-request.js'
+import { drain, errorOf, requestOf } from '../../support/fetch-request.js'
 import { tcpProxy, type TcpProxy } from '../../support/tcp-proxy.js'
 
 /** Longer than any of these may take; mocha's own limit is the only clock. */
 const SETTLES_MS = 30_000
-
-async function errorOf(promise: Promise<unknown>): Promise<Error & { code?: string }> {
-  const error: unknown = await promise.then(() => undefined, (thrown: unknown) => thrown)
-  expect(error).to.be.instanceOf(Error)
-  return error as Error
-}
-
-async function drain(batches: AsyncIterable<RowBatch> | AsyncIterator<RowBatch>): Promise<number> {
-  const iterator = Symbol.asyncIterator in batches ? batches[Symbol.asyncIterator]() : batches
-  let rows = 0
-  for (let next = await iterator.next(); !next.done; next = await iterator.next()) rows += next.value.length
-  return rows
-}
 
 const MANY = 'SELECT i AS id, repeat(md5(i::text), 8) AS name FROM generate_series(1, 400000) i'
 

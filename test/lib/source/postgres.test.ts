@@ -6,14 +6,8 @@ import type { RowBatch } from '../../../lib/batch/row-batch.js'
 import { postgresSource } from '../../../lib/source/postgres.js'
 import type { SourceError } from '../../../lib/source/source-error.js'
 import { testDatabase } from '../../support/postgres.js'
-import { fetchAll, requestOf } from '../../support/fetch-request.js'
+import { errorOf, fetchAll, requestOf } from '../../support/fetch-request.js'
 import { formatTableName } from '../../../lib/store/table-name.js'
-
-async function errorOf(promise: Promise<unknown>): Promise<Error & { code?: string }> {
-  const error: unknown = await promise.then(() => undefined, (thrown: unknown) => thrown)
-  expect(error).to.be.instanceOf(Error)
-  return error as Error
-}
 
 async function collect(batches: AsyncIterable<RowBatch>): Promise<RowBatch[]> {
   const all: RowBatch[] = []

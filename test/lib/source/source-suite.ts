@@ -8,7 +8,7 @@ import { CacheStore } from '../../../lib/store/cache.js'
 import { formatTableName } from '../../../lib/store/table-name.js'
 import { getData } from '../../../pipelines/get-data.js'
 import { freshFolder } from '../../support/cache.js'
-import { fetchAll, requestOf } from '../../support/fetch-request.js'
+import { errorOf, fetchAll, requestOf } from '../../support/fetch-request.js'
 
 /** One column type: what is declared, what is inserted, and what the documentation says comes out. */
 export interface TypeCase {
@@ -40,12 +40,6 @@ export interface SuiteDatabase {
   /** Schemas can be made, one per name. */
   hasSchemas: boolean
   close(): Promise<void>
-}
-
-async function errorOf(promise: Promise<unknown>): Promise<Error & { code?: string }> {
-  const error: unknown = await promise.then(() => undefined, (thrown: unknown) => thrown)
-  expect(error).to.be.instanceOf(Error)
-  return error as Error
 }
 
 async function rowsOf(batches: AsyncIterable<RowBatch>): Promise<Row[]> {
