@@ -3,10 +3,9 @@ import { once } from 'node:events'
 import { expect } from 'chai'
 import pg from 'pg'
 import { testDatabase } from '../support/postgres.js'
+import { makeParks, PARKS } from './pcache/parks.js'
 import { startRedis, type TestRedis } from '../support/redis.js'
 import { runCli, startCli, type CliResult } from './run-cli.js'
-
-const PARKS = "SELECT * FROM poi WHERE type = 'park'"
 
 describe('the queues on the command line', function () {
   this.timeout(120_000)
@@ -18,11 +17,7 @@ describe('the queues on the command line', function () {
     database = await testDatabase()
     redis = await startRedis()
     env = { PGURL: database.url, REDIS_HOST: '127.0.0.1', REDIS_PORT: String(redis.ports[0]) }
-    const client = new pg.Client({ connectionString: database.url })
-    await client.connect()
-    await client.query(`CREATE TABLE poi (id int, region_id int, type text);
-      INSERT INTO poi SELECT i, i % 7, CASE WHEN i % 7 IN (0, 3) THEN 'park' ELSE 'cafe' END FROM generate_series(1, 100) AS i`)
-    await client.end()
+    await makeParks(database.url)
   })
   after(async () => {
     await redis.stop()

@@ -4,9 +4,8 @@ import { join } from 'node:path'
 import { expect } from 'chai'
 import pg from 'pg'
 import { testDatabase } from '../support/postgres.js'
+import { makeParks, PARKS } from './pcache/parks.js'
 import { runCli, type CliOptions, type CliResult } from './run-cli.js'
-
-const PARKS = "SELECT * FROM poi WHERE type = 'park'"
 
 describe('pcache-* on the command line', function () {
   this.timeout(60_000)
@@ -19,11 +18,7 @@ describe('pcache-* on the command line', function () {
     dir = mkdtempSync(join(tmpdir(), 'millrace-pcache-'))
     const { hostname, port, username, password, pathname } = new URL(database.url)
     env = { DB_HOST: hostname, DB_PORT: port, DB_USER: username, DB_NAME: pathname.slice(1), ...(password ? { DB_PASSWORD: password } : {}) }
-    const client = new pg.Client({ connectionString: database.url })
-    await client.connect()
-    await client.query(`CREATE TABLE poi (id int, region_id int, type text);
-      INSERT INTO poi SELECT i, i % 7, CASE WHEN i % 7 IN (0, 3) THEN 'park' ELSE 'cafe' END FROM generate_series(1, 100) AS i`)
-    await client.end()
+    await makeParks(database.url)
   })
 
   after(async () => {

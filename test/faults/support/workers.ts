@@ -1,29 +1,14 @@
 import { spawn, type ChildProcess } from 'node:child_process'
-import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { readFileSync } from 'node:fs'
 import { createInterface, type Interface } from 'node:readline'
+import { bundleOf } from '../../support/bundle.js'
 import type { Answer, Command } from './worker.js'
 
 let bundled: Promise<string> | undefined
 
-/**
- * The worker as one plain file with all it imports: it starts in a fifth of the time, and other users can run it wherever this
- * checkout lies. Built once, with the esbuild that runs the tests.
- */
+/** The worker as one plain file with all it imports, packages too. Built once. */
 function workerFile(): Promise<string> {
-  return bundled ??= (async () => {
-    const fromTsx = createRequire(createRequire(import.meta.url).resolve('tsx'))
-    const { build } = fromTsx('esbuild') as { build(options: object): Promise<unknown> }
-    const folder = mkdtempSync(join(tmpdir(), 'millrace-worker-'))
-    process.once('exit', () => { rmSync(folder, { recursive: true, force: true }) })
-    chmodSync(folder, 0o755)
-    const outfile = join(folder, 'worker.mjs')
-    await build({ entryPoints: [join(import.meta.dirname, 'worker.ts')], outfile, bundle: true, platform: 'node', format: 'esm', logLevel: 'error',
-      banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" } })
-    return outfile
-  })()
+  return bundled ??= bundleOf('test/faults/support/worker.ts', { isSelfContained: true })
 }
 
 /** A worker process. */

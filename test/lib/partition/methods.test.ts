@@ -1,16 +1,14 @@
 // needs: postgres
 import { expect } from 'chai'
-import pg from 'pg'
+import type pg from 'pg'
 import { applyCache } from '../../../lib/partition/apply.js'
 import { createCache } from '../../../lib/partition/create-cache.js'
 import type { PartitionCache } from '../../../lib/partition/cache.js'
 import type { Datatype } from '../../../lib/partition/key-types.js'
 import { NARROWING_METHODS } from '../../../lib/partition/narrow.js'
 import { populate } from '../../../lib/partition/populate.js'
-import { postgresSource } from '../../../lib/source/postgres.js'
 import type { Source } from '../../../lib/source/fetcher.js'
-import { testDatabase } from '../../support/postgres.js'
-import { rowsOf } from './narrowing-law.js'
+import { lawDatabase, rowsOf } from './narrowing-law.js'
 
 /** Keys of each type, the awkward ones among them, as SQL. */
 const KEYS: readonly (readonly [type: string, datatype: Datatype, keys: readonly string[]])[] = [
@@ -30,24 +28,13 @@ const AS_TEXT: readonly (readonly [type: string, keys: readonly string[]])[] = [
 
 describe('the ways to narrow', function () {
   this.timeout(60_000)
-  let database: Awaited<ReturnType<typeof testDatabase>>
   let pool: pg.Pool
   let client: pg.Client
   let source: Source
+  let end: () => Promise<void>
 
-  before(async () => {
-    database = await testDatabase()
-    pool = new pg.Pool({ connectionString: database.url, max: 3 })
-    client = new pg.Client({ connectionString: database.url })
-    await client.connect()
-    source = postgresSource({ pool })
-  })
-  after(async () => {
-    await source.close()
-    await client.end()
-    await pool.end()
-    await database.drop()
-  })
+  before(async () => { ({ pool, client, source, end } = await lawDatabase()) })
+  after(() => end())
 
   async function fill(name: string, type: string, datatype: Datatype, keys: readonly string[]): Promise<PartitionCache> {
     const rows = keys.flatMap((key, i) => [`(${key}, ${i % 2})`, `(${key}, 2)`])

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import type pg from 'pg'
+import pg from 'pg'
 import { applyCache, type ApplyOptions, type ApplyStats } from '../../../lib/partition/apply.js'
 import { memoryBackend } from '../../../lib/partition/backends/memory.js'
 import { partitionCache, type PartitionCache } from '../../../lib/partition/cache.js'
@@ -7,6 +7,32 @@ import type { Datatype } from '../../../lib/partition/key-types.js'
 import { populate, type PopulateOptions, type PopulateReport } from '../../../lib/partition/populate.js'
 import { KeyTypeError, UnsupportedQueryError } from '../../../lib/errors.js'
 import type { Source } from '../../../lib/source/fetcher.js'
+import { postgresSource } from '../../../lib/source/postgres.js'
+import { testDatabase } from '../../support/postgres.js'
+
+/** What the tests of one suite ask: a database of their own, and a source of it. */
+export interface LawDatabase {
+  pool: pg.Pool
+  client: pg.Client
+  source: Source
+  end(): Promise<void>
+}
+
+/** A new database with these tables. */
+export async function lawDatabase(tables = ''): Promise<LawDatabase> {
+  const database = await testDatabase()
+  const pool = new pg.Pool({ connectionString: database.url, max: 3 })
+  const client = new pg.Client({ connectionString: database.url })
+  await client.connect()
+  await client.query(tables)
+  const source = postgresSource({ pool })
+  return { pool, client, source, async end() {
+    await source.close()
+    await client.end()
+    await pool.end()
+    await database.drop()
+  } }
+}
 
 /** Values as the server prints them, so that nothing of a driver can hide a difference. */
 const AS_TEXT = { getTypeParser: () => (value: string) => value }

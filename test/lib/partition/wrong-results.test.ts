@@ -1,7 +1,7 @@
 // needs: postgres
 /** What the system that came before answered wrongly (its weak points W1 to W11, and what broke its query processor), each by name. */
 import { expect } from 'chai'
-import pg from 'pg'
+import type pg from 'pg'
 import { readCatalogue } from '../../../lib/partition/catalogue.js'
 import { createCache } from '../../../lib/partition/create-cache.js'
 import type { PartitionCache } from '../../../lib/partition/cache.js'
@@ -10,10 +10,8 @@ import { extendQueryWithPartitionKeys, narrowQuery } from '../../../lib/partitio
 import { populate } from '../../../lib/partition/populate.js'
 import { rewriteWithStarTable } from '../../../lib/partition/star.js'
 import { applyCache } from '../../../lib/partition/apply.js'
-import { postgresSource } from '../../../lib/source/postgres.js'
 import type { Source } from '../../../lib/source/fetcher.js'
-import { testDatabase } from '../../support/postgres.js'
-import { expectSameRows, rowsOf, type LawCase } from './narrowing-law.js'
+import { type LawCase, expectSameRows, lawDatabase, rowsOf } from './narrowing-law.js'
 
 const TABLES = `CREATE TABLE poi (id int, region_id int NOT NULL, type text, user_id int, name text, aid int, size int, x int, y int);
   INSERT INTO poi SELECT i, i % 10, (ARRAY['park', 'cafe', 'bar'])[1 + i % 3], i % 7, 'n' || i % 5, (i * 7) % 60, i % 11, i % 4, i % 6 FROM generate_series(1, 60) i;
@@ -50,25 +48,13 @@ const CASES: readonly (readonly [title: string, law: LawCase])[] = [
 
 describe('wrong results of the system that came before', function () {
   this.timeout(60_000)
-  let database: Awaited<ReturnType<typeof testDatabase>>
   let pool: pg.Pool
   let client: pg.Client
   let source: Source
+  let end: () => Promise<void>
 
-  before(async () => {
-    database = await testDatabase()
-    pool = new pg.Pool({ connectionString: database.url, max: 3 })
-    client = new pg.Client({ connectionString: database.url })
-    await client.connect()
-    await client.query(TABLES)
-    source = postgresSource({ pool })
-  })
-  after(async () => {
-    await source.close()
-    await client.end()
-    await pool.end()
-    await database.drop()
-  })
+  before(async () => { ({ pool, client, source, end } = await lawDatabase(TABLES)) })
+  after(() => end())
 
   for (const [title, law] of CASES) it(title, async () => { await expectSameRows(client, source, law) })
 
