@@ -1,11 +1,11 @@
 import { idArray, type Id, type IdArray } from '../batch/ids.js'
-import { ColumnNotFoundError, InvalidArgumentError } from '../errors.js'
+import { InvalidArgumentError } from '../errors.js'
 import { formatTableName, type TableName } from '../store/table-name.js'
 import { ascending, isDense } from './answer.js'
 import type { FetchRequest } from './fetcher.js'
-import { isUnambiguous, mysqlFollows, mysqlPath, quoteMySql } from './mysql-sql.js'
+import { isUnambiguous, mysqlPath, quoteMySql } from './mysql-sql.js'
 import { idRange, mysqlReader, type MySqlField } from './mysql-types.js'
-import { pathColumn, type PathColumn } from './postgres-sql.js'
+import { splitColumns, type PathColumn } from './path-columns.js'
 
 /** What one column of the SELECT list is for. */
 export type MySqlOutput =
@@ -35,15 +35,7 @@ export interface MySqlPlan {
  */
 export function planMySqlFetch(fields: readonly MySqlField[], name: TableName, ids: readonly Id[], request: FetchRequest): MySqlPlan {
   const columns = new Map(fields.map(field => [field.name, field]))
-  const paths = request.paths.map(pathColumn)
-  const missing = [request.idColumn, ...request.plain].filter(column => !columns.has(column))
-  missing.push(...paths.filter(path => !columns.has(path.base)).map(path => path.name))
-  if (missing.length > 0) throw new ColumnNotFoundError({ table: formatTableName(name), columns: [...new Set(missing)] })
-
-  const plain = new Set(request.plain)
-  const isJson = (column: string): boolean => mysqlReader(columns.get(column)!).type === 'json'
-  const bases = new Set(paths.filter(path => plain.has(path.base) || !mysqlFollows(path.keys) || !isJson(path.base) || columns.has(path.name)).map(path => path.base))
-  const projected = paths.filter(path => !bases.has(path.base))
+  const { whole: wanted, projected } = splitColumns(request, { table: formatTableName(name), columns, isJson: column => mysqlReader(columns.get(column)!).type === 'json' })
   const range = idRange(columns.get(request.idColumn)!)
   if (!range) {
     throw new InvalidArgumentError({ argument: 'idColumn', expected: 'a column of an integer type',
@@ -57,7 +49,7 @@ export function planMySqlFetch(fields: readonly MySqlField[], name: TableName, i
     outputs.push(output)
     return selected.push(sql) - 1
   }
-  for (const column of new Set([...plain, ...bases])) if (column !== request.idColumn) add(`t.${quoteMySql(column)}`, { kind: 'column', name: column })
+  for (const column of wanted) add(`t.${quoteMySql(column)}`, { kind: 'column', name: column })
   for (const base of new Set(projected.map(path => path.base))) {
     const column = `t.${quoteMySql(base)}`
     const own = projected.filter(path => path.base === base)

@@ -11,7 +11,7 @@ import { borrowMySql, type MySqlLease, type MySqlPool } from './mysql-session.js
 import { mysqlParameter, quoteMySql } from './mysql-sql.js'
 import { exactly, streamMySql } from './mysql-stream.js'
 import type { Waits } from './limits.js'
-import { checkFields, checkSql } from './postgres-run.js'
+import { checkFields, checkSql } from './statement.js'
 import { typedError } from './source-error.js'
 
 /** What a source's calls share. */

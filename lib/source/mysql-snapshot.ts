@@ -3,7 +3,7 @@ import type { Waits } from './limits.js'
 import { mysqlPrepared, mysqlRows, type MySqlContext } from './mysql-run.js'
 import { exactly } from './mysql-stream.js'
 import { mysqlReader } from './mysql-types.js'
-import { checkSql } from './postgres-run.js'
+import { checkSql } from './statement.js'
 import { typedError } from './source-error.js'
 import type { DescribedColumn, SnapshotOptions, SnapshotQuery, SourceSnapshot } from './snapshot.js'
 

@@ -1,5 +1,6 @@
 import { formatTimestamp } from '../batch/temporal.js'
 import { InvalidArgumentError } from '../errors.js'
+import { POSITION } from './path-columns.js'
 
 /** A name as SQL text, exactly as given: backticks doubled. */
 export function quoteMySql(name: string): string {
@@ -7,16 +8,6 @@ export function quoteMySql(name: string): string {
     throw new InvalidArgumentError({ argument: 'name', expected: 'a name without NUL characters and lone surrogates', found: JSON.stringify(name) })
   }
   return `\`${name.replaceAll('`', '``')}\``
-}
-
-/** A key that can stand in a path and in text without an escape, and that JSON text spells in one way unless it has `\u`. */
-const PLAIN_KEY = /^[A-Za-z0-9_ -]+$/
-const POSITION = /^(0|[1-9]\d{0,8})$/
-
-/** Whether the server's JSON functions find the same value at this path as own-property look-up. */
-export function mysqlFollows(keys: readonly string[]): boolean {
-  // a position makes the text before it double
-  return keys.length > 0 && keys.every(key => PLAIN_KEY.test(key) && (POSITION.test(key) || !/^\d+$/.test(key))) && keys.filter(key => POSITION.test(key)).length <= 2
 }
 
 /** SQL for the value at `keys`, as JSON text. `$[0]` of anything but an array is the thing itself to the server, so types are asked for. */

@@ -1,6 +1,5 @@
 import type { Id } from '../batch/ids.js'
 import type { RowBatch } from '../batch/row-batch.js'
-import { FetcherContractError } from '../errors.js'
 import { formatTableName, parseTableName, type TableName } from '../store/table-name.js'
 import { declaredColumns } from './answer.js'
 import type { FetchRequest } from './fetcher.js'
@@ -11,9 +10,9 @@ import { planCopy, type CopyPlan } from './postgres-copy-plan.js'
 import { CopyUnavailable } from './postgres-copy-stream.js'
 import { decodeFetch, matchesPlan } from './postgres-decode.js'
 import { planFetch, type FetchPlan } from './postgres-plan.js'
-import { prepared, StaleCatalogue, typed, type PgContext } from './postgres-run.js'
+import { prepared, StaleCatalogue, type PgContext } from './postgres-run.js'
 import type { Lease, Limits } from './postgres-session.js'
-import { sqlStateOf, UnreadableValue } from './source-error.js'
+import { sqlStateOf, typedError } from './source-error.js'
 
 // undefined column, undefined table, operator does not exist, datatype mismatch, "cached plan must not change result type"
 const STALE_STATES: ReadonlySet<string> = new Set(['42703', '42P01', '42883', '42804', '0A000'])
@@ -90,14 +89,13 @@ export function postgresFetch(context: PgContext): (ids: readonly Id[], table: s
         }
         return
       } catch (error) {
-        if (error instanceof UnreadableValue) throw new FetcherContractError({ batch: request.batch.index, reason: error.message, cause: error })
         if (!delivered && !isSecondLook && known?.table !== undefined && isStale(error)) {
           isSecondLook = true
           context.tables.set(key, { version: known.version + 1 })
         } else if (!delivered && copy && (error instanceof CopyUnavailable || (context.copy !== true && isRefusal(error)))) {
           mayCopy = false
           refusal = error
-        } else throw typed(context, `fetch from ${key}`, error)
+        } else throw error instanceof StaleCatalogue ? error : typedError(context, `fetch from ${key}`, error, request.batch.index)
       }
     }
   }

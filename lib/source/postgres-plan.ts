@@ -6,7 +6,8 @@ import type { TableName } from '../store/table-name.js'
 import { ascending, isDense } from './answer.js'
 import type { FetchRequest } from './fetcher.js'
 import { columnsOf, idTypeOf, type PgTable } from './postgres-catalogue.js'
-import { escapedJson, pathColumn, pathSql, quoteIdentifier, serverFollows, type PathColumn } from './postgres-sql.js'
+import { pathColumn, type PathColumn } from './path-columns.js'
+import { escapedJson, pathSql, quoteIdentifier, serverFollows } from './postgres-sql.js'
 import { baseType, declaredAs, jsonKind, readAs, type PgTypes, type ReadAs } from './postgres-types.js'
 
 /** What one column of the SELECT list is for. */

@@ -1,11 +1,12 @@
 import type { ColumnType } from '../batch/column-type.js'
 import type { RowBatch } from '../batch/row-batch.js'
-import { FetcherContractError, InvalidArgumentError, MillraceError } from '../errors.js'
+import { InvalidArgumentError } from '../errors.js'
 import type { SourceQueryOptions } from './fetcher.js'
 import { learnTypes, type PgTable } from './postgres-catalogue.js'
 import type { CopyStreamOptions } from './postgres-copy-stream.js'
 import { decodeQuery, type PgField, type RawBatch } from './postgres-decode.js'
-import { SourceError, UnreadableValue } from './source-error.js'
+import { typedError } from './source-error.js'
+import { checkFields, checkSql } from './statement.js'
 import { borrow, guarded, type Lease, type Limits, type PgClient, type PgPool } from './postgres-session.js'
 import { sqlParameter } from './postgres-sql.js'
 import { declaredAs, readAs, type PgTypes } from './postgres-types.js'
@@ -56,12 +57,6 @@ export interface PgContext {
 /** The table was altered after it was looked up. */
 export class StaleCatalogue extends Error {}
 
-/** What went wrong, as an error of this library. */
-export function typed(context: PgContext, action: string, error: unknown): unknown {
-  if (error instanceof MillraceError || error instanceof StaleCatalogue || error instanceof UnreadableValue) return error
-  return error instanceof Error && error.name === 'AbortError' ? error : new SourceError({ source: context.identity, action, cause: error })
-}
-
 /** Borrow a client, learn what is needed with it, and give it back if that fails. */
 export async function prepared<T>(context: PgContext, limits: Limits, learn: (lease: Lease) => Promise<T>): Promise<{ lease: Lease, learned: T }> {
   if (context.isClosed) throw new InvalidArgumentError({ argument: 'source', expected: 'an open source', found: 'a closed one' })
@@ -72,24 +67,6 @@ export async function prepared<T>(context: PgContext, limits: Limits, learn: (le
     lease.release()
     throw error
   }
-}
-
-/** @throws {InvalidArgumentError} two columns of one name, or `__proto__` */
-export function checkFields(fields: readonly { name: string }[]): void {
-  const seen = new Set<string>()
-  for (const { name } of fields) {
-    if (seen.has(name) || name === '__proto__') {
-      throw new InvalidArgumentError({ argument: 'sql', expected: name === '__proto__' ? 'no column called __proto__' : 'column names that differ',
-        found: `${JSON.stringify(name)}${name === '__proto__' ? '' : ' twice'} (rename it: AS …)` })
-    }
-    seen.add(name)
-  }
-}
-
-/** @throws {InvalidArgumentError} no text */
-export function checkSql(sql: unknown): string {
-  if (typeof sql === 'string' && sql.trim() !== '') return sql
-  throw new InvalidArgumentError({ argument: 'sql', expected: 'the text of a statement', found: typeof sql === 'string' ? 'empty text' : typeof sql })
 }
 
 /** Parameters in a form that means the same in every process time zone. */
@@ -115,8 +92,7 @@ export async function * postgresQuery(context: PgContext, sql: string, { params,
       index++
     }
   } catch (error) {
-    if (error instanceof UnreadableValue) throw new FetcherContractError({ batch: index, reason: error.message, cause: error })
-    throw typed(context, 'query', error)
+    throw typedError(context, 'query', error, index)
   }
 }
 
@@ -129,6 +105,6 @@ export async function postgresExecute(context: PgContext, sql: string, { params,
     lease.release()
     return learned.rowCount ?? 0
   } catch (error) {
-    throw typed(context, 'execute', error)
+    throw typedError(context, 'execute', error)
   }
 }

@@ -1,11 +1,11 @@
 import type { RowBatch } from '../batch/row-batch.js'
-import { FetcherContractError } from '../errors.js'
 import { learnTypes } from './postgres-catalogue.js'
 import { decodeQuery, type PgField } from './postgres-decode.js'
-import { checkFields, checkSql, parameters, prepared, typed, type PgContext } from './postgres-run.js'
+import { parameters, prepared, type PgContext } from './postgres-run.js'
 import { guarded, type Lease, type Limits } from './postgres-session.js'
 import { declaredAs, readAs, type ReadAs } from './postgres-types.js'
-import { UnreadableValue } from './source-error.js'
+import { typedError } from './source-error.js'
+import { checkFields, checkSql } from './statement.js'
 import type { DescribedColumn, SnapshotOptions, SnapshotQuery, SourceSnapshot } from './snapshot.js'
 
 const BEGIN = 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY'
@@ -56,7 +56,7 @@ export async function postgresSnapshot(context: PgContext, { signal, timeoutMs =
   const opened = await prepared(context, limits, async ({ client }) => {
     await client.query({ text: BEGIN })
     return (await client.query({ text: SESSION, rowMode: 'array' })).rows[0]
-  }).catch((error: unknown) => { throw typed(context, 'snapshot', error) })
+  }).catch((error: unknown) => { throw typedError(context, 'snapshot', error) })
   const lease = new HeldLease(opened.lease)
 
   const readers = (fields: readonly PgField[]): ReadAs[] => fields.map(field =>
@@ -80,8 +80,7 @@ export async function postgresSnapshot(context: PgContext, { signal, timeoutMs =
         index++
       }
     } catch (error) {
-      if (error instanceof UnreadableValue) throw new FetcherContractError({ batch: index, reason: error.message, cause: error })
-      throw typed(context, 'query', error)
+      throw typedError(context, 'query', error, index)
     }
   }
 
@@ -93,7 +92,7 @@ export async function postgresSnapshot(context: PgContext, { signal, timeoutMs =
       return readers(fields).map(({ type, origin }, i) => ({ name: fields[i]!.name, type, nullable: true,
         ...(origin === undefined ? {} : { origin }), sqlType: String((rows[i] as unknown[])[0]) }))
     } catch (error) {
-      throw typed(context, 'describe', error)
+      throw typedError(context, 'describe', error)
     }
   }
 

@@ -1,5 +1,4 @@
 import { InvalidArgumentError } from '../errors.js'
-import { parseColumnName, parsePath } from '../json/column-name.js'
 import { formatTimestamp } from '../batch/temporal.js'
 
 /** A name as SQL text, exactly as given: quotes doubled, never case-folded. */
@@ -8,19 +7,6 @@ export function quoteIdentifier(name: string): string {
     throw new InvalidArgumentError({ argument: 'name', expected: 'a name without NUL characters and lone surrogates', found: JSON.stringify(name) })
   }
   return `"${name.replaceAll('"', '""')}"`
-}
-
-/** A dotted column taken apart: `meta.items.0` → the name itself, `meta`, `['items', '0']`. */
-export interface PathColumn {
-  name: string
-  base: string
-  keys: readonly string[]
-}
-
-/** The parts of a requested dotted column. */
-export function pathColumn(name: string): PathColumn {
-  const { column, path } = parseColumnName(name)
-  return { name, base: column, keys: path === undefined ? [] : parsePath(path) }
 }
 
 /**

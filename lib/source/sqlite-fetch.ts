@@ -2,15 +2,16 @@ import { idArray, type Id } from '../batch/ids.js'
 import type { Field } from '../batch/column-type.js'
 import { RowBatch } from '../batch/row-batch.js'
 import type { Vector } from '../batch/vector.js'
-import { ColumnNotFoundError, InvalidArgumentError } from '../errors.js'
+import { InvalidArgumentError } from '../errors.js'
 import { formatTableName, parseTableName, type TableName } from '../store/table-name.js'
 import { ascending, askedRows, declaredColumns, fieldOf, isDense, pathVector } from './answer.js'
 import type { FetchRequest } from './fetcher.js'
-import { pathColumn, quoteIdentifier, type PathColumn } from './postgres-sql.js'
+import { splitColumns, type PathColumn } from './path-columns.js'
+import { quoteIdentifier } from './postgres-sql.js'
 import { abortError, typedError } from './source-error.js'
 import type { SqliteColumn, SqliteHandle } from './sqlite-handle.js'
 import { inBatches, noTable, wholeDocument, type SqliteContext, type SqliteRows } from './sqlite-run.js'
-import { agreesOn, sqliteFollows, sqlitePath } from './sqlite-sql.js'
+import { agreesOn, sqlitePath } from './sqlite-sql.js'
 import { classesOf, declaredType, sqliteVector, typeOfClasses } from './sqlite-types.js'
 
 type Output = { kind: 'id', name: string } | { kind: 'column', name: string, declaration: string | null } |
@@ -28,22 +29,14 @@ function columnsOf(handle: SqliteHandle, { schema, table }: TableName): Map<stri
 }
 
 function planOf(columns: ReadonlyMap<string, SqliteColumn>, name: TableName, ids: readonly Id[], request: FetchRequest): { sql: string, params: unknown[], outputs: Output[], asked: readonly Id[], isRange: boolean } {
-  const paths = request.paths.map(pathColumn)
-  const missing = [request.idColumn, ...request.plain].filter(column => !columns.has(column))
-  missing.push(...paths.filter(path => !columns.has(path.base)).map(path => path.name))
-  if (missing.length > 0) throw new ColumnNotFoundError({ table: formatTableName(name), columns: [...new Set(missing)] })
+  const { whole: wanted, projected } = splitColumns(request, { table: formatTableName(name), columns, isJson: column => declaredType(columns.get(column)!.type) === 'json' })
   const idType = columns.get(request.idColumn)!.type
   if (declaredType(idType) !== 'int64') throw new InvalidArgumentError({ argument: 'idColumn', expected: 'a column that is declared to hold integers', found: `${request.idColumn} of type ${idType || 'none'}` })
 
-  const plain = new Set(request.plain)
-  const isJson = (column: string): boolean => declaredType(columns.get(column)!.type) === 'json'
-  const bases = new Set(paths.filter(path => plain.has(path.base) || !sqliteFollows(path.keys) || !isJson(path.base) || columns.has(path.name)).map(path => path.base))
-  const projected = paths.filter(path => !bases.has(path.base))
   const id = `t.${quoteIdentifier(request.idColumn)}`
   const selected = [id]
   const outputs: Output[] = [{ kind: 'id', name: request.idColumn }]
-  for (const column of new Set([...plain, ...bases])) {
-    if (column === request.idColumn) continue
+  for (const column of wanted) {
     selected.push(`t.${quoteIdentifier(column)}`)
     outputs.push({ kind: 'column', name: column, declaration: columns.get(column)!.type })
   }

@@ -1,5 +1,5 @@
 import type { RowBatch } from '../batch/row-batch.js'
-import { checkFields, checkSql } from './postgres-run.js'
+import { checkFields, checkSql } from './statement.js'
 import type { DescribedColumn, SnapshotOptions, SnapshotQuery, SourceSnapshot } from './snapshot.js'
 import { abortError, typedError } from './source-error.js'
 import { rollBack, sqliteParameters, sqliteRows, typeAnswer, type SqliteContext, type TypedAnswer } from './sqlite-run.js'

@@ -1,5 +1,6 @@
 import { formatTimestamp } from '../batch/temporal.js'
 import { InvalidArgumentError } from '../errors.js'
+import { POSITION } from './path-columns.js'
 
 /**
  * A query parameter as the drivers bind it: whole numbers as integers, booleans as 0 and 1, a Date as UTC text, objects as JSON text.
@@ -14,15 +15,6 @@ export function sqliteParameter(value: unknown, argument: string): unknown {
   if (value instanceof Date && !Number.isNaN(value.getTime())) return formatTimestamp(BigInt(value.getTime()) * 1000n)
   if (typeof value === 'object' && !(value instanceof Date)) return JSON.stringify(value)
   throw new InvalidArgumentError({ argument, expected: 'a value that a database takes (null for NULL)', found: value instanceof Date ? 'Invalid Date' : typeof value })
-}
-
-/** A key that stands in a path as it is, and that JSON text spells in one way unless it has `\u`. */
-const PLAIN_KEY = /^[A-Za-z0-9_ -]+$/
-const POSITION = /^(0|[1-9]\d{0,8})$/
-
-/** Whether SQLite finds the same value at this path as own-property look-up. */
-export function sqliteFollows(keys: readonly string[]): boolean {
-  return keys.length > 0 && keys.every(key => PLAIN_KEY.test(key) && (POSITION.test(key) || !/^\d+$/.test(key))) && keys.filter(key => POSITION.test(key)).length <= 2
 }
 
 /** SQL for the value at `keys`, as JSON text. */
