@@ -8,26 +8,17 @@ import { createCache, type CreateCacheOptions } from '../lib/partition/create-ca
 import { listCacheTypes, type CacheType } from '../lib/partition/registry.js'
 import { databaseFolder } from '../test/support/kv.js'
 import { startPostgres } from '../test/support/postgres.js'
+import { mulberry32 } from '../test/support/random.js'
 import { startRedis } from '../test/support/redis.js'
+import { median } from './support/result.js'
 
 const SETS = 4
 const KEYS = 100_000
 const OF = 200_000
 const RUNS = 15
 
-/** mulberry32: the same sets on every machine. */
-function randomFrom(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6D2B79F5) | 0
-    let t = Math.imul(state ^ state >>> 15, 1 | state)
-    t = (t + Math.imul(t ^ t >>> 7, 61 | t)) ^ t
-    return ((t ^ t >>> 14) >>> 0) / 2 ** 32
-  }
-}
-
 function samples(): Set<number>[] {
-  const random = randomFrom(1)
+  const random = mulberry32(1)
   return Array.from({ length: SETS }, () => {
     const pool = Uint32Array.from({ length: OF }, (_, i) => i)
     for (let i = 0; i < KEYS; i++) {
@@ -45,7 +36,7 @@ async function medianMs(run: () => Promise<unknown>): Promise<number> {
     await run()
     if (i > 0) times.push(performance.now() - start)
   }
-  return Math.round(times.sort((a, b) => a - b)[RUNS >> 1]! * 100) / 100
+  return Math.round(median(times) * 100) / 100
 }
 
 async function measure<T extends CacheType>(type: T, options: CreateCacheOptions<T>, sets: readonly Set<number>[], expected: number, label: string = type): Promise<void> {

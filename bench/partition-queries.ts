@@ -9,6 +9,7 @@ import pg from 'pg'
 import { postgresSource } from '../index.js'
 import { applyCache, createCache, decompose, populate } from '../partition.js'
 import { startPostgres } from '../test/support/postgres.js'
+import { median } from './support/result.js'
 
 const TIES = ' AND a.region_id = b.region_id AND b.region_id = c.region_id AND c.region_id = d.region_id'
 const QUERIES = {
@@ -17,10 +18,6 @@ const QUERIES = {
 }
 const OPTIONS = { partitionKey: 'region_id', pureFunctions: ['dist'] }
 
-function median(times: number[]): number {
-  return Math.round(times.sort((a, b) => a - b)[times.length >> 1]! * 1000) / 1000
-}
-
 async function timed(runs: number, run: (i: number) => unknown): Promise<number> {
   const times: number[] = []
   for (let i = 0; i < runs; i++) {
@@ -28,7 +25,7 @@ async function timed(runs: number, run: (i: number) => unknown): Promise<number>
     await run(i)
     times.push(performance.now() - start)
   }
-  return median(times)
+  return Math.round(median(times) * 1000) / 1000
 }
 
 for (const [name, sql] of Object.entries(QUERIES)) {

@@ -11,7 +11,7 @@ import { openQueues } from '../../lib/queue/open-queues.js'
 import { getQueueLengths } from '../../lib/queue/push-queries.js'
 import type { PushItem, Queues } from '../../lib/queue/queue.js'
 import { patiently } from './support/patiently.js'
-import { randomOf } from '../lib/partition/random-queries.js'
+import { seeded, type Random } from '../support/random.js'
 import { bundleOf } from '../support/bundle.js'
 import { startPostgres, type TestPostgres } from '../support/postgres.js'
 import { startRedis, type TestRedis } from '../support/redis.js'
@@ -30,7 +30,7 @@ interface Load { queries: PushItem[], fragments: PushItem[], poison: Set<string>
 
 /** 70 % unique jobs and 30 % duplicates; of all, 2 % poison; half whole queries, half fragments. */
 function load(): Load {
-  const random = randomOf(SEED)
+  const random = seeded(SEED)
   const unique = Array.from({ length: Math.round(JOBS * 0.7) }, (_, i): [boolean, PushItem] => {
     const isPoison = i % 50 === 7
     if (i % 2 === 0) {
@@ -68,7 +68,7 @@ class Fleet {
     while (this.#workers.length < WORKERS) this.#workers.push(spawn(process.execPath, [this.#file, JSON.stringify(this.#settings)], { stdio: ['ignore', 'inherit', 'inherit'] }))
   }
 
-  async kill(random: ReturnType<typeof randomOf>): Promise<void> {
+  async kill(random: Random): Promise<void> {
     const [victim] = this.#workers.splice(random.below(this.#workers.length), 1)
     const gone = once(victim!, 'exit')
     victim!.kill('SIGKILL')
@@ -133,7 +133,7 @@ describe('queues whose workers and servers die', function () {
 
   async function survive(settings: Omit<QueueWorkerSettings, 'url'>): Promise<void> {
     const jobs = load()
-    const random = randomOf(SEED)
+    const random = seeded(SEED)
     const fleet = new Fleet(file, { ...settings, url: postgres.url })
     const queues: Queues = await openQueues(settings.provider, settings.queueOptions as never)
     const cache = await createCache(settings.cacheType, 'city', 'integer', settings.cacheOptions as never)

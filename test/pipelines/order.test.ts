@@ -8,7 +8,8 @@ import { planData } from '../../pipelines/plan-data.js'
 import { streamData } from '../../pipelines/stream-data.js'
 import { freshCache } from '../support/cache.js'
 import { collect, turns } from '../support/collect.js'
-import { madeFrom, range, recording, seeded, shuffled } from '../support/fetchers.js'
+import { madeFrom, range, recording, shuffled } from '../support/fetchers.js'
+import { mulberry32 } from '../support/random.js'
 import { fiveStages } from '../support/stages.js'
 
 const table = 'public.things'
@@ -75,7 +76,7 @@ describe('the result', () => {
 
   for (const concurrency of [1, 2, 7]) {
     it(`is in order though ${concurrency} calls answer at random times, with hits between the misses`, async () => {
-      const random = seeded(concurrency)
+      const random = mulberry32(concurrency)
       const fetcher = async (ids: readonly Id[]) => {
         await turns(Math.floor(random() * 20))
         return shuffled(ids.map(rowOf), random)

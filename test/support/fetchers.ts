@@ -1,6 +1,7 @@
 import { idOf, type Id } from '../../lib/batch/ids.js'
 import type { Row } from '../../lib/batch/row-factory.js'
 import type { Fetcher, FetchRequest } from '../../lib/source/fetcher.js'
+import { mulberry32 } from './random.js'
 
 /** One call of a fetcher. */
 export interface FetchCall {
@@ -63,19 +64,8 @@ export function range(from: number, to: number): number[] {
   return Array.from({ length: Math.max(0, to - from) }, (_, i) => from + i)
 }
 
-/** A seeded source of numbers in [0, 1): the same every run. */
-export function seeded(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296
-  }
-}
-
 /** The same items in another order. */
-export function shuffled<T>(items: readonly T[], random = seeded(7)): T[] {
+export function shuffled<T>(items: readonly T[], random = mulberry32(7)): T[] {
   const result = [...items]
   for (let i = result.length - 1; i > 0; i--) {
     const j = Math.floor(random() * (i + 1));

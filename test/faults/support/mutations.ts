@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { Id } from '../../../lib/batch/ids.js'
 import { openCache } from '../../../lib/store/open-cache.js'
 import { getData } from '../../../pipelines/get-data.js'
+import { seeded } from '../../support/random.js'
 import { storeOptions, type StoreKind } from './careless-store.js'
 import { COLUMNS, idsFrom, rowOf, wrongRow } from './rows.js'
 
@@ -34,17 +35,6 @@ export interface MutationResult {
   warned: boolean
   /** Ids that were fetched again. */
   asked: number
-}
-
-/** A seeded source of whole numbers below `n`. */
-function random(seed: number): (n: number) => number {
-  let state = Math.imul(seed + 1, 0x9e3779b9) >>> 0
-  return n => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return Math.floor(((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296 * n)
-  }
 }
 
 type Mutate = (file: string, pick: (n: number) => number, others: readonly string[]) => void
@@ -79,7 +69,7 @@ const WEIGHTS = KINDS.reduce((sum, [, weight]) => sum + weight, 0)
 
 /** Damage one file below `dir`, and say what was done to which. */
 function damage(dir: string, seed: number): { kind: string, file: string, path: string } | undefined {
-  const pick = random(seed)
+  const pick = seeded(Math.imul(seed + 1, 0x9e3779b9)).below
   const folder = join(dir, 'public.t')
   const names = readdirSync(folder).sort()
   // manifests are small and many; parts are what counts

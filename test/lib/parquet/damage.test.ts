@@ -5,18 +5,15 @@ import { CacheCorruptionError } from '../../../lib/errors.js'
 import type { Codec } from '../../../lib/parquet/codec.js'
 import { decodeColumn, decodeColumnRows } from '../../../lib/parquet/column.js'
 import { footerBytes, parseFooter } from '../../../lib/parquet/footer.js'
+import { mulberry32 } from '../../support/random.js'
 import { fileOf, valuesVector } from './samples.js'
 
 const MUTATIONS = 700
 
-/** A generator of 32-bit numbers that gives the same ones for the same seed (mulberry32). */
+/** Repeatable integers of 32 bits. */
 function random(seed: number): () => number {
-  return () => {
-    seed = seed + 0x6d2b79f5 | 0
-    let mixed = Math.imul(seed ^ seed >>> 15, 1 | seed)
-    mixed = mixed + Math.imul(mixed ^ mixed >>> 7, 61 | mixed) ^ mixed
-    return (mixed ^ mixed >>> 14) >>> 0
-  }
+  const next = mulberry32(seed)
+  return () => next() * 2 ** 32
 }
 
 const rows = Array.from({ length: 200 }, (_, i) => i)

@@ -8,7 +8,7 @@ import { getPartitionKeys } from '../../../lib/partition/key-sets.js'
 import { populate } from '../../../lib/partition/populate.js'
 import type { Source } from '../../../lib/source/fetcher.js'
 import type { ForeignSql } from '../../../lib/sql/foreign-shape.js'
-import { randomOf, type Random } from './random-queries.js'
+import { seeded, type Random } from '../../support/random.js'
 
 /** A database for the law: its source, and its own way to run a query. */
 export interface ForeignDatabase {
@@ -130,7 +130,7 @@ export function foreignLaw(title: string, open: () => Promise<ForeignDatabase>):
 
     it('answers the rows of the original', async function () {
       this.timeout(isLong ? 900_000 : 120_000)
-      const random = randomOf(SEED)
+      const random = seeded(SEED)
       let cache = await partitionCache({ backend: memoryBackend(), partitionKey: 'region_id', datatype: 'integer' })
       while (count.pairs < PAIRS) {
         if (count.pairs % 25 === 0) {

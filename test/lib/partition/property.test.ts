@@ -13,7 +13,8 @@ import { processFragments, type ProcessFragmentsOptions } from '../../../pipelin
 import { processQueries } from '../../../pipelines/process-queries.js'
 import { postgresSource } from '../../../lib/source/postgres.js'
 import { testDatabase } from '../../support/postgres.js'
-import { narrowerPlan, randomOf, randomPlan, randomWorld, widerPlan, writeQuery, type Random, type RandomQuery, type World } from './random-queries.js'
+import { seeded, type Random } from '../../support/random.js'
+import { narrowerPlan, randomPlan, randomWorld, widerPlan, writeQuery, type RandomQuery, type World } from './random-queries.js'
 
 const isLong = process.env['MILLRACE_FAULTS'] === 'long' || process.argv.includes('--long')
 const PAIRS = isLong ? Number(process.env['MILLRACE_PAIRS'] ?? 2500) : 220
@@ -106,7 +107,7 @@ describe('narrowing, over random schemas, data and queries', () => {
   it('answers the same rows as the query itself', async function () {
     this.timeout(isLong ? 3_600_000 : 120_000)
     for (let round = 0; count.pairs < PAIRS; round++) {
-      const random = randomOf(SEED + round)
+      const random = seeded(SEED + round)
       const world = randomWorld(random)
       await makeWorld(world)
       const source = postgresSource({ pool })

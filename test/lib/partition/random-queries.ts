@@ -1,27 +1,7 @@
 /** Random schemas, data and queries for the partition cache's property test. Everything follows from a seed. */
 import { quoteIdentifier } from '../../../lib/sql/quote.js'
 import type { Datatype } from '../../../lib/partition/key-types.js'
-
-export interface Random {
-  /** From 0 (inclusive) to `n` (exclusive). */
-  below(n: number): number
-  pick<T>(items: readonly T[]): T
-  chance(p: number): boolean
-}
-
-/** mulberry32 */
-export function randomOf(seed: number): Random {
-  let state = seed >>> 0
-  const next = (): number => {
-    state = (state + 0x6D2B79F5) >>> 0
-    let t = state
-    t = Math.imul(t ^ (t >>> 15), t | 1)
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296
-  }
-  const below = (n: number): number => Math.floor(next() * n)
-  return { below, pick: items => items[below(items.length)]!, chance: p => next() < p }
-}
+import type { Random } from '../../support/random.js'
 
 type Kind = 'int' | 'real' | 'double' | 'numeric' | 'text' | 'timestamp' | 'timestamptz' | 'date' | 'bool'
 
