@@ -33,9 +33,9 @@ export class CollectedColumn {
   #others: unknown[] | undefined
 
   /** The column of these values, undefined where absent. */
-  static of(values: readonly unknown[]): CollectedColumn {
+  static of(values: ArrayLike<unknown>): CollectedColumn {
     const column = new CollectedColumn(values.length)
-    values.forEach((value, position) => column.set(position, value))
+    for (let position = 0; position < values.length; position++) column.set(position, values[position])
     return column
   }
 

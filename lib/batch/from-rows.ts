@@ -40,7 +40,7 @@ export function fromColumns(columns: Readonly<Record<string, ArrayLike<unknown>>
     if (column.length !== ids.length) {
       throw new InvalidArgumentError({ argument: `columns.${name}`, expected: `${ids.length} values, as many as ${idColumn}`, found: String(column.length) })
     }
-    const { vector, wide, bad: [bad], conflict } = vectorOfCollected(CollectedColumn.of(Array.from(column)), { type: declared.get(name) })
+    const { vector, wide, bad: [bad], conflict } = vectorOfCollected(CollectedColumn.of(column), { type: declared.get(name) })
     if (conflict) throw new SchemaConflictError({ column: name, cached: conflict[0], seen: conflict[1] })
     if (bad) throw new FetcherContractError({ batch: 0, reason: `column ${name} of id ${ids[bad.row]}: ${bad.reason}` })
     schema.push({ name, type: vector.type, nullable: hasNulls(vector), ...(wide ? { wide: true } : {}) })

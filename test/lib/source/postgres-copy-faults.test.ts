@@ -4,10 +4,11 @@ import { expect } from 'chai'
 import pg from 'pg'
 import type { RowBatch } from '../../../lib/batch/row-batch.js'
 import type { Source } from '../../../lib/source/fetcher.js'
-import { postgresSource, type PostgresSourceOptions } from '../../../lib/source/postgres.js'
+import { postgresSource } from '../../../lib/source/postgres.js'
 import { drain, errorOf, requestOf } from '../../support/fetch-request.js'
 import { testDatabase } from '../../support/postgres.js'
-import { tcpProxy, type Tampering, type TcpProxy } from '../../support/tcp-proxy.js'
+import type { Tampering, TcpProxy } from '../../support/tcp-proxy.js'
+import { proxyOf, withPostgres, type PoolOptions, type PoolRun } from './with-postgres.js'
 
 const ROWS = 100_000
 const ALL = Array.from({ length: ROWS }, (_, i) => i + 1)
@@ -40,21 +41,7 @@ describe('postgresSource fetches under faults', function () {
     await drop()
   })
 
-  async function withPool(run: (pool: pg.Pool, source: Source) => Promise<void>, { port, application = 'fetches', max = 2, ...options }:
-  { port?: number, application?: string, max?: number } & Partial<PostgresSourceOptions> = {}): Promise<void> {
-    const target = new URL(url)
-    if (port) target.port = String(port)
-    const pool = new pg.Pool({ connectionString: target.href, max, application_name: application })
-    try {
-      await run(pool, postgresSource({ pool, batchRows: 100, ...options }))
-      expect(pool.waitingCount).to.equal(0)
-      expect(pool.idleCount).to.equal(pool.totalCount)
-    } finally {
-      await pool.end()
-    }
-  }
-
-  const proxied = (tampering: Tampering = {}): Promise<TcpProxy> => tcpProxy(Number(new URL(url).port), new URL(url).hostname, tampering)
+  const withPool = (run: PoolRun, options?: PoolOptions): Promise<void> => withPostgres(url, run, options)
 
   async function untilAsleep(application: string): Promise<void> {
     for (let n = 0; n === 0;) n = (await admin.query("SELECT pg_sleep(0.01)::text FROM pg_stat_activity WHERE application_name = $1 AND wait_event = 'PgSleep'", [application])).rowCount ?? 0
@@ -79,7 +66,7 @@ describe('postgresSource fetches under faults', function () {
       }, { application: 'working', copy }))
 
       it('rejects when the socket is cut, and when the server falls silent', async () => {
-        const proxy = await proxied()
+        const proxy = await proxyOf(url)
         try {
           await withPool(async (pool, source) => {
             const cut = fetched(source, 'wide')
@@ -99,7 +86,7 @@ describe('postgresSource fetches under faults', function () {
       })
 
       it('settles an abort and a break although the server is silent', async () => {
-        const proxy = await proxied()
+        const proxy = await proxyOf(url)
         try {
           await withPool(async (pool, source) => {
             const abort = new AbortController()
@@ -201,7 +188,7 @@ describe('postgresSource fetches under faults', function () {
     }
 
     async function behind(tampering: Tampering, run: (source: (copy: 'auto' | boolean) => Source, proxy: TcpProxy, pool: pg.Pool) => Promise<void>): Promise<void> {
-      const proxy = await proxied(tampering)
+      const proxy = await proxyOf(url, tampering)
       try {
         await withPool((pool => run(copy => postgresSource({ pool, copy }), proxy, pool)), { port: proxy.port })
       } finally {

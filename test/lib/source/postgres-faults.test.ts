@@ -3,12 +3,11 @@ import { once } from 'node:events'
 import { expect } from 'chai'
 import pg from 'pg'
 import type { RowBatch } from '../../../lib/batch/row-batch.js'
-import type { Source } from '../../../lib/source/fetcher.js'
-import { postgresSource, type PostgresSourceOptions } from '../../../lib/source/postgres.js'
 import type { SourceError } from '../../../lib/source/source-error.js'
 import { testDatabase } from '../../support/postgres.js'
 import { drain, errorOf, requestOf } from '../../support/fetch-request.js'
-import { tcpProxy, type TcpProxy } from '../../support/tcp-proxy.js'
+import type { TcpProxy } from '../../support/tcp-proxy.js'
+import { proxyOf, withPostgres, type PoolOptions, type PoolRun } from './with-postgres.js'
 
 /** Longer than any of these may take; mocha's own limit is the only clock. */
 const SETTLES_MS = 30_000
@@ -31,19 +30,7 @@ describe('postgresSource under faults', function () {
     await drop()
   })
 
-  async function withPool(run: (pool: pg.Pool, source: Source) => Promise<void>, { port, application = 'faults', max = 2, ...options }:
-  { port?: number, application?: string, max?: number } & Partial<PostgresSourceOptions> = {}): Promise<void> {
-    const target = new URL(url)
-    if (port) target.port = String(port)
-    const pool = new pg.Pool({ connectionString: target.href, max, application_name: application })
-    try {
-      await run(pool, postgresSource({ pool, batchRows: 100, ...options }))
-      expect(pool.waitingCount).to.equal(0)
-      expect(pool.idleCount).to.equal(pool.totalCount)
-    } finally {
-      await pool.end()
-    }
-  }
+  const withPool = (run: PoolRun, options?: PoolOptions): Promise<void> => withPostgres(url, run, options)
 
   /** Wait until the server runs no statement of these sessions; the server decides when to ask again. */
   async function untilIdle(application: string): Promise<void> {
@@ -92,7 +79,7 @@ describe('postgresSource under faults', function () {
 
   describe('behind a broken network', () => {
     let proxy: TcpProxy
-    beforeEach(async () => { proxy = await tcpProxy(Number(new URL(url).port), new URL(url).hostname) })
+    beforeEach(async () => { proxy = await proxyOf(url) })
     afterEach(() => proxy.close())
 
     it('rejects when the socket is cut', async () => {
