@@ -1,8 +1,9 @@
+import { checkInteger, checkNumber } from '../lib/check-number.js'
 import { InvalidArgumentError } from '../lib/errors.js'
 import type { FragmentJobOptions, FragmentRun } from '../lib/queue/fragment-jobs.js'
 import { fragmentRunner } from '../streams/fragment-runner.js'
 import { partitionSink } from '../streams/partition-sink.js'
-import { checkAtLeast, work, type WorkerOptions } from './worker.js'
+import { work, type WorkerOptions } from './worker.js'
 
 /** What became of fragments so far. */
 export interface FragmentWorkReport {
@@ -49,6 +50,6 @@ export async function processFragments({ onProgress, queues, signal, untilEmpty,
 function checkOptions(options: FragmentJobOptions & { concurrency: number }): void {
   if (typeof (options.source as Partial<FragmentJobOptions['source']> | undefined)?.query !== 'function') throw new InvalidArgumentError({ argument: 'source', expected: 'a source', found: typeof options.source })
   if (typeof (options.cache as Partial<FragmentJobOptions['cache']> | undefined)?.setSet !== 'function') throw new InvalidArgumentError({ argument: 'cache', expected: 'a partition cache', found: typeof options.cache })
-  if (!Number.isInteger(options.concurrency) || options.concurrency < 1) throw new InvalidArgumentError({ argument: 'concurrency', expected: 'a positive integer', found: String(options.concurrency) })
-  checkAtLeast(options as unknown as Readonly<Record<string, unknown>>, 0, 'timeoutMs', 'maxKeys', 'ttlMs', 'retryDelayMs')
+  checkInteger('concurrency', options.concurrency, 1)
+  for (const name of ['timeoutMs', 'maxKeys', 'ttlMs', 'retryDelayMs'] as const) if (options[name] !== undefined) checkNumber(name, options[name], 0)
 }

@@ -1,5 +1,6 @@
 import { InvalidArgumentError } from '../lib/errors.js'
-import { checkChoice, checkCount } from '../lib/fetch/options.js'
+import { checkInteger } from '../lib/check-number.js'
+import { checkChoice } from '../lib/fetch/options.js'
 import { checkProgress } from '../lib/progress/reporter.js'
 import type { ProgressEvent, ProgressReporter } from '../lib/run.js'
 
@@ -56,7 +57,7 @@ export function checkQuery(sql: unknown, options: QueryOptions): void {
   if (cache !== undefined && typeof cache !== 'boolean') throw refuse('cache', 'true or false', cache)
   if (refresh !== undefined && refresh !== 'full') throw refuse('refresh', "'full'", refresh)
   if (cacheErrors !== undefined) checkChoice('cacheErrors', cacheErrors, ['warn', 'throw'])
-  if (fetchTimeoutMs !== undefined) checkCount('fetchTimeoutMs', fetchTimeoutMs, 0)
+  if (fetchTimeoutMs !== undefined) checkInteger('fetchTimeoutMs', fetchTimeoutMs, 0)
   if (signal !== undefined && !(signal instanceof AbortSignal)) throw refuse('signal', 'an AbortSignal', signal)
   if (onProgress !== undefined && typeof onProgress !== 'function') throw refuse('onProgress', 'a function', onProgress)
   checkProgress(options.progress)

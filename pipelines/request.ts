@@ -3,8 +3,9 @@ import { checkColumnTypes, type ColumnType } from '../lib/batch/column-type.js'
 import type { Id } from '../lib/batch/ids.js'
 import { collectIds, type IdsInput } from '../lib/batch/id-set.js'
 import type { Row } from '../lib/batch/row-factory.js'
+import { checkInteger } from '../lib/check-number.js'
 import { InvalidArgumentError, SourceMismatchError } from '../lib/errors.js'
-import { checkChoice, checkCount, checkFetcher } from '../lib/fetch/options.js'
+import { checkChoice, checkFetcher } from '../lib/fetch/options.js'
 import { requestColumns, type RequestColumns } from '../lib/fetch/request-columns.js'
 import { planRows, type RowPlan } from '../lib/fetch/row-plan.js'
 import { checkProgress } from '../lib/progress/reporter.js'
@@ -79,7 +80,7 @@ export function checkRequest(options: unknown, { needsFetcher = true }: { needsF
   if (request.onMissing !== undefined) checkChoice('onMissing', request.onMissing, ['error', 'skip', 'null'])
   if (request.cacheErrors !== undefined) checkChoice('cacheErrors', request.cacheErrors, ['warn', 'throw'])
   for (const [name, least] of [['batchSize', 1], ['concurrency', 1], ['retries', 0], ['fetchTimeoutMs', 0]] as const) {
-    if (request[name] !== undefined) checkCount(name, request[name], least)
+    if (request[name] !== undefined) checkInteger(name, request[name], least)
   }
   if (request.onProgress !== undefined && typeof request.onProgress !== 'function') {
     throw new InvalidArgumentError({ argument: 'onProgress', expected: 'a function', found: typeof request.onProgress })

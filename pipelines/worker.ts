@@ -1,6 +1,6 @@
 import type { Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { InvalidArgumentError } from '../lib/errors.js'
+import { checkNumber } from '../lib/check-number.js'
 import { HeldJobs, LeaseLostError } from '../lib/queue/held-jobs.js'
 import type { Queue, Queues } from '../lib/queue/queue.js'
 import { withQueues } from '../lib/queue/shared-queues.js'
@@ -20,20 +20,11 @@ export interface WorkerOptions {
   stopGraceMs?: number | undefined
 }
 
-/** @throws {InvalidArgumentError} names the option */
-export function checkAtLeast(options: Readonly<Record<string, unknown>>, min: number, ...names: readonly string[]): void {
-  for (const name of names) {
-    const value = options[name]
-    if (value === undefined || (typeof value === 'number' && value >= min && Number.isFinite(value))) continue
-    throw new InvalidArgumentError({ argument: name, expected: `a number from ${min}`, found: String(value) })
-  }
-}
-
 /** Runs a pipeline of stages on the jobs of a queue until it ends, is stopped, or fails; nothing is held afterwards. */
 export async function work({ queues, signal, untilEmpty = false, leaseMs = 30_000, stopGraceMs = 10_000 }: WorkerOptions, maxHeld: number,
   compose: (queues: Queues) => { queue: Queue, stages: readonly Transform[] }): Promise<void> {
-  checkAtLeast({ leaseMs, stopGraceMs }, 0, 'stopGraceMs')
-  checkAtLeast({ leaseMs }, 1, 'leaseMs')
+  checkNumber('stopGraceMs', stopGraceMs, 0)
+  checkNumber('leaseMs', leaseMs, 1)
   await withQueues(queues, async opened => {
     const { queue, stages } = compose(opened)
     const held = new HeldJobs({ leaseMs, maxHeld })

@@ -1,11 +1,12 @@
 import type { Transform } from 'node:stream'
 import { checkColumnTypes } from '../lib/batch/column-type.js'
 import type { Window } from '../lib/batch/window.js'
+import { checkInteger } from '../lib/check-number.js'
 import { FetchQueue } from '../lib/fetch/fetch-queue.js'
 import { idsAt, pieceFor } from '../lib/fetch/fetched-pieces.js'
 import { Flights } from '../lib/fetch/flights.js'
 import { MissQueue } from '../lib/fetch/miss-queue.js'
-import { checkCount, checkFetcher } from '../lib/fetch/options.js'
+import { checkFetcher } from '../lib/fetch/options.js'
 import { requestColumns } from '../lib/fetch/request-columns.js'
 import type { RowPlan } from '../lib/fetch/row-plan.js'
 import type { Fetcher } from '../lib/source/fetcher.js'
@@ -45,11 +46,11 @@ export interface BatchFetcherOptions {
 export function batchFetcher({ fetcher, table, columns, idColumn = 'id', columnTypes, plan, batchSize = plan?.batchSize ?? 10_000, concurrency,
   retries = 2, fetchTimeoutMs = 0, flights }: BatchFetcherOptions): Transform {
   checkFetcher(fetcher)
-  checkCount('batchSize', batchSize, 1)
-  checkCount('retries', retries, 0)
-  checkCount('fetchTimeoutMs', fetchTimeoutMs, 0)
+  checkInteger('batchSize', batchSize, 1)
+  checkInteger('retries', retries, 0)
+  checkInteger('fetchTimeoutMs', fetchTimeoutMs, 0)
   const inFlight = concurrency ?? Math.min(2, fetcher.maxConcurrency ?? 1)
-  checkCount('concurrency', inFlight, 1)
+  checkInteger('concurrency', inFlight, 1)
   const request = requestColumns(columns, idColumn)
   const types = Object.fromEntries(checkColumnTypes(columnTypes))
   const settings = { fetcher, table, columns: request, idColumn, columnTypes: types, retries, fetchTimeoutMs, batchCount: plan?.batches,

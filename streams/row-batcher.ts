@@ -3,7 +3,7 @@ import { checkColumnTypes } from '../lib/batch/column-type.js'
 import { fromRows } from '../lib/batch/from-rows.js'
 import type { RowBatch } from '../lib/batch/row-batch.js'
 import type { Row } from '../lib/batch/row-factory.js'
-import { checkCount } from '../lib/fetch/options.js'
+import { checkInteger } from '../lib/check-number.js'
 import { stage } from './stage.js'
 
 /** Options of `rowBatcher`. */
@@ -17,7 +17,7 @@ export interface RowBatcherOptions {
 
 /** Single rows (or arrays of rows) → RowBatch, in order. Types are inferred per batch unless declared. */
 export function rowBatcher({ batchRows = 8192, types, idColumn = 'id' }: RowBatcherOptions = {}): Transform {
-  checkCount('batchRows', batchRows, 1)
+  checkInteger('batchRows', batchRows, 1)
   checkColumnTypes(types)
   return stage<Row | readonly Row[], RowBatch>('row-batcher', async function * (source) {
     let rows: Row[] = []

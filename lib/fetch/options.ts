@@ -8,12 +8,6 @@ export function checkFetcher(fetcher: unknown): void {
     found: fetcher === null ? 'null' : typeof fetcher })
 }
 
-/** Refuse what is no whole number of at least `least`. */
-export function checkCount(argument: string, value: unknown, least: number): void {
-  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= least) return
-  throw new InvalidArgumentError({ argument, expected: `a whole number of at least ${least}`, found: String(value) })
-}
-
 /** Refuse what is not one of a few words. */
 export function checkChoice(argument: string, value: unknown, choices: readonly string[]): void {
   if (typeof value === 'string' && choices.includes(value)) return

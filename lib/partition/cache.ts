@@ -1,3 +1,4 @@
+import { checkNumber } from '../check-number.js'
 import { InvalidArgumentError, KeyTypeError } from '../errors.js'
 import type { BackendSupport, EntryChange, EntryInfo, EntryState, EntryStatus, EntryUsage, LazyIntersection, LazyOptions, Partition, PartitionBackend } from './backend.js'
 import { evictPartition, usageOf, type EvictionReport, type EvictOptions } from './evict.js'
@@ -165,11 +166,6 @@ function checkStatus(status: unknown): EntryStatus {
   throw new InvalidArgumentError({ argument: 'status', expected: STATUSES.join(', '), found: String(status) })
 }
 
-function checkTtl(ttlMs: unknown): number {
-  if (typeof ttlMs === 'number' && Number.isFinite(ttlMs) && ttlMs >= 0) return ttlMs
-  throw new InvalidArgumentError({ argument: 'ttlMs', expected: 'a number of milliseconds from 0', found: String(ttlMs) })
-}
-
 function checkHashes(hashes: Iterable<string>): string[] {
   return [...new Set(hashes)].map((hash, i) => checkText(hash, `hashes[${i}]`))
 }
@@ -188,7 +184,7 @@ function timeOf(olderThan: Date | number): number {
 export async function partitionCache({ backend, partitionKey, datatype, ttlMs = 0, trackUse = true }: PartitionCacheOptions): Promise<PartitionCache> {
   const { type, supports } = backend
   checkText(partitionKey, 'partitionKey')
-  checkTtl(ttlMs)
+  checkNumber('ttlMs', ttlMs, 0)
   const known = new Map<string, Datatype>()
   const tracker = trackUse ? useTracker(backend) : undefined
 
@@ -220,7 +216,7 @@ export async function partitionCache({ backend, partitionKey, datatype, ttlMs = 
   function changeOf({ tables, query, asOf, ttlMs: life = ttlMs }: EntryOptions): EntryChange {
     const storedAt = asOf?.getTime() ?? Date.now()
     if (!(storedAt >= 0 && storedAt <= LAST_TIME)) throw new InvalidArgumentError({ argument: 'asOf', expected: 'a Date from 1970 to 9999', found: String(asOf) })
-    const expiresAt = checkTtl(life) === 0 || storedAt + life > LAST_TIME ? undefined : Math.ceil(storedAt + life)
+    const expiresAt = checkNumber('ttlMs', life, 0) === 0 || storedAt + life > LAST_TIME ? undefined : Math.ceil(storedAt + life)
     return {
       storedAt, expiresAt, tables: tables?.map((table, i) => checkText(table, `tables[${i}]`)),
       query: query === undefined ? undefined : checkQuery(query)

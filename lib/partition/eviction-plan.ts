@@ -1,3 +1,4 @@
+import { checkInteger, checkNumber } from '../check-number.js'
 import { InvalidArgumentError } from '../errors.js'
 import { EVICTION_ORDERS, type EntryUsage, type EvictionOrder } from './backend.js'
 
@@ -38,10 +39,8 @@ export function checkPolicy(policy: EvictionPolicy): EvictionPolicy {
   const given = LIMITS.filter(limit => policy[limit] !== undefined)
   if (given.length === 0) throw new InvalidArgumentError({ argument: 'policy', expected: `at least one of ${LIMITS.join(', ')}`, found: 'none' })
   for (const limit of given) {
-    const value = policy[limit] as unknown
-    const isCount = limit === 'maxEntries' || limit === 'maxBytes'
-    if (typeof value === 'number' && value >= 0 && (isCount ? Number.isSafeInteger(value) : Number.isFinite(value))) continue
-    throw new InvalidArgumentError({ argument: limit, expected: isCount ? 'a whole number from 0' : 'a number of milliseconds from 0', found: String(value) })
+    const check = limit === 'maxEntries' || limit === 'maxBytes' ? checkInteger : checkNumber
+    check(limit, policy[limit], 0)
   }
   if (policy.order !== undefined && !EVICTION_ORDERS.includes(policy.order)) {
     throw new InvalidArgumentError({ argument: 'order', expected: EVICTION_ORDERS.join(', '), found: String(policy.order) })

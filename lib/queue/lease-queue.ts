@@ -1,3 +1,4 @@
+import { checkInteger, checkNumber } from '../check-number.js'
 import { InvalidArgumentError, messageOf } from '../errors.js'
 import { coalesce } from './coalesce.js'
 import { emit } from './metrics.js'
@@ -25,11 +26,6 @@ const DEFAULT_LEASE_MS = 30_000
 const DEFAULT_DEAD_LIMIT = 1000
 const MAX_TIMER_MS = 2 ** 31 - 1
 const MAX_ERROR_LENGTH = 2000
-
-function checkNumber(value: unknown, argument: string, min: number, isInteger = false): number {
-  if (typeof value === 'number' && value >= min && (isInteger ? Number.isSafeInteger(value) : Number.isFinite(value))) return value
-  throw new InvalidArgumentError({ argument, expected: `${isInteger ? 'an integer' : 'a number'} from ${min}`, found: String(value) })
-}
 
 /** What an error leaves behind with its job. */
 function errorText(error: unknown): string | undefined {
@@ -83,13 +79,13 @@ export function leaseQueue({ name, provider, store, maxAttempts, pollMs, closed 
       },
       async nack({ error, delayMs = 0, counts = true, dead = false }: NackOptions = {}) {
         open()
-        const isDead = await nack({ ...held, delayMs: checkNumber(delayMs, 'delayMs', 0), error: errorText(error), counts, isDead: dead })
+        const isDead = await nack({ ...held, delayMs: checkNumber('delayMs', delayMs, 0), error: errorText(error), counts, isDead: dead })
         settled(isDead === undefined ? 'lost' : isDead ? 'dead' : 'nack', job.item.hash, error)
         return isDead !== undefined
       },
       async heartbeat(again = leaseMs) {
         open()
-        checkNumber(again, 'leaseMs', 1)
+        checkNumber('leaseMs', again, 1)
         const from = Date.now()
         const isHeld = await extend(held, again)
         if (isHeld) expiresAt = from + again
@@ -110,9 +106,9 @@ export function leaseQueue({ name, provider, store, maxAttempts, pollMs, closed 
   }
 
   async function take({ leaseMs = DEFAULT_LEASE_MS, timeoutMs = 0, signal }: LeaseOptions, count: number): Promise<Lease[]> {
-    checkNumber(count, 'count', 1, true)
-    checkNumber(leaseMs, 'leaseMs', 1)
-    checkNumber(timeoutMs, 'timeoutMs', 0)
+    checkInteger('count', count, 1)
+    checkNumber('leaseMs', leaseMs, 1)
+    checkNumber('timeoutMs', timeoutMs, 0)
     signal?.throwIfAborted()
     const until = performance.now() + timeoutMs
     if (timeoutMs > 0) await waiting.start()
@@ -159,7 +155,7 @@ export function leaseQueue({ name, provider, store, maxAttempts, pollMs, closed 
     },
     async dead({ limit = DEFAULT_DEAD_LIMIT, after } = {}) {
       open()
-      const jobs = await store.dead(checkNumber(limit, 'limit', 1, true), after)
+      const jobs = await store.dead(checkInteger('limit', limit, 1), after)
       return jobs.map(job => ({ ...itemOf(job), id: job.id, priority: job.priority, attempts: job.attempts, error: job.error, diedAt: new Date(job.diedAt) }))
     },
     async retryDead(hashes) {

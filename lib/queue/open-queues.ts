@@ -1,3 +1,4 @@
+import { checkInteger } from '../check-number.js'
 import { InvalidArgumentError } from '../errors.js'
 import { queueOptionsFromEnv, queueProviderFromEnv } from '../partition/env.js'
 import { postgresPool, type PostgresPoolOptions } from '../source/postgres.js'
@@ -33,11 +34,6 @@ async function openProvider(name: QueueProviderName, options: Readonly<Record<st
   }
 }
 
-function checkInteger(value: unknown, argument: string, max: number): number {
-  if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= max) return value
-  throw new InvalidArgumentError({ argument, expected: `an integer from 1 to ${max}`, found: String(value) })
-}
-
 /**
  * Open the two queues of a partition cache. Without options (or without a provider), from the environment; see `env.ts` for the
  * variables.
@@ -50,7 +46,7 @@ export async function openQueues<N extends QueueProviderName>(provider?: N, opti
   const name: string = provider ?? queueProviderFromEnv()
   if (!isQueueProvider(name)) throw new InvalidArgumentError({ argument: 'provider', expected: Object.keys(QUEUE_PROVIDERS).join(', '), found: String(name) })
   const { maxAttempts = 5, pollMs = 1000, ...others } = (options ?? queueOptionsFromEnv(name)) as OpenQueuesOptions & Readonly<Record<string, unknown>>
-  const settings = { maxAttempts: checkInteger(maxAttempts, 'maxAttempts', MAX_ATTEMPTS), pollMs: checkInteger(pollMs, 'pollMs', MAX_ATTEMPTS) }
+  const settings = { maxAttempts: checkInteger('maxAttempts', maxAttempts, 1, MAX_ATTEMPTS), pollMs: checkInteger('pollMs', pollMs, 1, MAX_ATTEMPTS) }
   const opened = await openProvider(name, others)
   const closing = new AbortController()
   const queueOf = (one: 'incoming' | 'outgoing'): Queues['incoming'] =>

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { checkInteger, checkNumber } from '../check-number.js'
 import { InvalidArgumentError } from '../errors.js'
 import { checkDatatype } from '../partition/key-types.js'
 import { encodeParameters } from './parameters.js'
@@ -16,11 +17,6 @@ function checkText(value: unknown, argument: string, maxBytes = Infinity): strin
   if (typeof value === 'string' && value !== '' && !value.includes('\0') && value.isWellFormed() && Buffer.byteLength(value) <= maxBytes) return value
   throw new InvalidArgumentError({ argument, expected: `a text that is not empty, without NUL${maxBytes === Infinity ? '' : `, of at most ${maxBytes} bytes`}`,
     found: typeof value === 'string' ? JSON.stringify(value.slice(0, 80)) : typeof value })
-}
-
-function checkRange(value: unknown, argument: string, [min, max]: readonly [number, number], isInteger: boolean): number {
-  if (typeof value === 'number' && value >= min && value <= max && (!isInteger || Number.isInteger(value))) return value
-  throw new InvalidArgumentError({ argument, expected: `${isInteger ? 'an integer' : 'a number'} from ${min} to ${max}`, found: String(value) })
 }
 
 function checkRerun(value: unknown, argument: string): Rerun | undefined {
@@ -41,8 +37,8 @@ function newItem(item: PushItem, options: PushOptions, at: string): NewItem {
     datatype: datatype === undefined ? undefined : checkDatatype(datatype),
     tables: item.tables?.map((table, i) => checkText(table, `${at}.tables[${i}]`)),
     rerun: checkRerun(item.rerun ?? options.rerun, 'rerun'),
-    priority: checkRange(item.priority ?? options.priority ?? 1, 'priority', [-MAX_PRIORITY - 1, MAX_PRIORITY], true),
-    delayMs: checkRange(item.delayMs ?? options.delayMs ?? 0, 'delayMs', [0, MAX_DELAY_MS], false)
+    priority: checkInteger('priority', item.priority ?? options.priority ?? 1, -MAX_PRIORITY - 1, MAX_PRIORITY),
+    delayMs: checkNumber('delayMs', item.delayMs ?? options.delayMs ?? 0, 0, MAX_DELAY_MS)
   }
 }
 

@@ -1,12 +1,4 @@
-import { InvalidArgumentError } from '../errors.js'
 import { abortError, silenceError } from './source-error.js'
-
-/** Refuse settings that are no whole numbers from 1, by name. */
-export function checkPositive(settings: Readonly<Record<string, number>>): void {
-  for (const [argument, value] of Object.entries(settings)) {
-    if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError({ argument, expected: 'a positive integer', found: String(value) })
-  }
-}
 
 /** What ends a wait for a database. */
 export interface Waits {

@@ -1,7 +1,7 @@
 import { checkColumnTypes, type ColumnType } from '../batch/column-type.js'
+import { checkInteger } from '../check-number.js'
 import { InvalidArgumentError, MissingDependencyError } from '../errors.js'
 import type { Source } from './fetcher.js'
-import { checkPositive } from './limits.js'
 import { mysqlDialect } from './mysql-dialect.js'
 import { mysqlExecute, mysqlFetch, mysqlQuery, type MySqlContext } from './mysql-run.js'
 import type { MySqlPool } from './mysql-session.js'
@@ -51,7 +51,8 @@ export function mysqlSource({ pool, maxConcurrency = 2, batchRows = 8192, timeou
   if (typeof (pool as Partial<MySqlPool> | undefined)?.getConnection !== 'function' || (pool.getConnection as unknown as { length: number }).length > 0) {
     throw new InvalidArgumentError({ argument: 'pool', expected: "a pool of 'mysql2/promise'", found: typeof pool })
   }
-  checkPositive({ maxConcurrency, batchRows })
+  checkInteger('maxConcurrency', maxConcurrency, 1)
+  checkInteger('batchRows', batchRows, 1)
   const identity = identityOf(pool)
   const { user } = factsOf(pool)
   const context: MySqlContext = { pool, identity, batchRows, timeoutMs, acquireTimeoutMs, columnTypes: checkColumnTypes(columnTypes), isClosed: false }

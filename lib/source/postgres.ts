@@ -3,9 +3,9 @@ import type { Socket } from 'node:net'
 import type pg from 'pg'
 import { checkColumnTypes, type ColumnType } from '../batch/column-type.js'
 import type { RowBatch } from '../batch/row-batch.js'
+import { checkInteger } from '../check-number.js'
 import { InvalidArgumentError } from '../errors.js'
 import type { Source } from './fetcher.js'
-import { checkPositive } from './limits.js'
 import { abortError } from './source-error.js'
 import type { PgField, RawBatch } from './postgres-decode.js'
 import { postgresDialect } from './postgres-dialect.js'
@@ -207,7 +207,8 @@ export function postgresSource({ pool, maxConcurrency = 2, batchRows = BATCH_ROW
   if (typeof (pool as Partial<PgPool> | undefined)?.connect !== 'function') {
     throw new InvalidArgumentError({ argument: 'pool', expected: 'a pg.Pool', found: typeof pool })
   }
-  checkPositive({ maxConcurrency, batchRows })
+  checkInteger('maxConcurrency', maxConcurrency, 1)
+  checkInteger('batchRows', batchRows, 1)
   if (copy !== 'auto' && typeof (copy as unknown) !== 'boolean') throw new InvalidArgumentError({ argument: 'copy', expected: "'auto', true or false", found: String(copy) })
   const identity = identityOf(pool)
   const context: PgContext = {

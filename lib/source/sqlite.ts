@@ -1,7 +1,7 @@
 import { checkColumnTypes, type ColumnType } from '../batch/column-type.js'
+import { checkInteger } from '../check-number.js'
 import { InvalidArgumentError } from '../errors.js'
 import type { Source } from './fetcher.js'
-import { checkPositive } from './limits.js'
 import { sqliteDialect } from './sqlite-dialect.js'
 import { sqliteFetch } from './sqlite-fetch.js'
 import { sqliteDatabase, sqliteFile, sqliteIdentity, type BetterSqlite, type NodeSqlite, type SqliteDatabase } from './sqlite-handle.js'
@@ -40,7 +40,9 @@ export interface SqliteSourceOptions {
 export function sqliteSource({ database, path, maxConcurrency = 1, maxConnections = 4, acquireTimeoutMs = 10_000, batchRows = 8192, columnTypes }: SqliteSourceOptions): Source {
   if ((database === undefined) === (path === undefined)) throw new InvalidArgumentError({ argument: 'database', expected: 'one of database and path', found: database === undefined ? 'neither' : 'both' })
   if (path !== undefined && (typeof (path as unknown) !== 'string' || path === '' || path.includes('\0'))) throw new InvalidArgumentError({ argument: 'path', expected: 'a file', found: JSON.stringify(path) })
-  checkPositive({ maxConcurrency, maxConnections, batchRows })
+  checkInteger('maxConcurrency', maxConcurrency, 1)
+  checkInteger('maxConnections', maxConnections, 1)
+  checkInteger('batchRows', batchRows, 1)
   const given = database ? sqliteDatabase(database) : undefined
   let opening: Promise<SqliteDatabase> | undefined
   const open = (): Promise<SqliteDatabase> => given ? Promise.resolve(given) : opening ??= sqliteFile(path!).catch((error: unknown) => {

@@ -2,6 +2,7 @@ import { constants } from 'node:fs'
 import { access, mkdir } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { checkNumber } from '../check-number.js'
 import { CacheUnusableError, InvalidArgumentError, messageOf } from '../errors.js'
 import { isCodec, type Codec } from '../parquet/codec.js'
 import type { BlobStore } from './blob-store.js'
@@ -171,12 +172,6 @@ export class CacheStore {
 function checkFolder(argument: string, dir: unknown): void {
   if (dir === undefined || (typeof dir === 'string' && dir !== '' && !dir.includes('\0'))) return
   throw new InvalidArgumentError({ argument, expected: 'a folder', found: typeof dir === 'string' ? JSON.stringify(dir) : String(dir) })
-}
-
-function checkNumber(argument: string, value: unknown, least: number): void {
-  if (typeof value !== 'number' || !Number.isFinite(value) || value < least) {
-    throw new InvalidArgumentError({ argument, expected: `a number of at least ${least}`, found: String(value) })
-  }
 }
 
 const opened = new Map<string, CacheStore>()

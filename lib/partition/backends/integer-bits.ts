@@ -1,4 +1,5 @@
-import { InvalidArgumentError, KeyTypeError } from '../../errors.js'
+import { checkInteger } from '../../check-number.js'
+import { KeyTypeError } from '../../errors.js'
 import { DEFAULT_MAX_BITS, MAX_BITS } from '../bitmap.js'
 import type { StoredKey } from '../key-types.js'
 
@@ -13,9 +14,7 @@ export interface BitOptions {
 /** The first key that is refused. */
 export function bitLimit({ bitsize, maxBitsize }: BitOptions, most = MAX_BITS): number {
   for (const [argument, value] of Object.entries({ bitsize, maxBitsize })) {
-    if (value !== undefined && !(Number.isInteger(value) && value > 0 && value <= most)) {
-      throw new InvalidArgumentError({ argument, expected: `an integer from 1 to ${most}`, found: String(value) })
-    }
+    if (value !== undefined) checkInteger(argument, value, 1, most)
   }
   return maxBitsize ?? Math.max(bitsize ?? 0, DEFAULT_MAX_BITS)
 }

@@ -1,3 +1,4 @@
+import { checkInteger } from '../../check-number.js'
 import { InvalidArgumentError } from '../../errors.js'
 import { encodeParameters } from '../../queue/parameters.js'
 import { queueStatements } from '../../queue/postgresql-schema.js'
@@ -166,7 +167,7 @@ export async function openProcessor({ pool, cronPool = pool, ...place }: Process
       }
     },
     async logs({ limit = 20, status } = {}) {
-      if (!Number.isSafeInteger(limit) || limit < 1) throw new InvalidArgumentError({ argument: 'limit', expected: 'a whole number from 1', found: String(limit) })
+      checkInteger('limit', limit, 1)
       const rows = await runSql(pool, 'read its log', `SELECT *, (extract(epoch FROM created_at) * 1000)::bigint AS at FROM ${log} WHERE $2::text IS NULL OR status = $2 ORDER BY id DESC LIMIT $1`, [limit, status ?? null])
       return rows.map(row => ({
         id: Number(row['id']), jobId: number(row['job_id']), hash: row['query_hash'] ?? undefined, partitionKey: row['partition_key'] ?? undefined, status: row['status'] as LogLine['status'],

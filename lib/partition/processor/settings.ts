@@ -1,3 +1,4 @@
+import { checkInteger, checkNumber } from '../../check-number.js'
 import { InvalidArgumentError } from '../../errors.js'
 import type { Row } from '../backends/postgresql-store.js'
 
@@ -62,8 +63,8 @@ function check(field: string, value: unknown): void {
     if (typeof value === (kind === 'text' ? 'string' : 'boolean')) return
     throw new InvalidArgumentError({ argument: field, expected: `a ${kind}`, found: String(value) })
   }
-  if (typeof value === 'number' && value >= min && value <= max && (kind === 'number' || Number.isSafeInteger(value))) return
-  throw new InvalidArgumentError({ argument: field, expected: `${kind === 'integer' ? 'a whole number' : 'a number'} from ${min} to ${max}`, found: String(value) })
+  const checkValue = kind === 'integer' ? checkInteger : checkNumber
+  checkValue(field, value, min, max)
 }
 
 /**
