@@ -1,9 +1,10 @@
 import { constants } from 'node:fs'
-import { access, mkdir } from 'node:fs/promises'
+import { access } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { checkNumber } from '../check-number.js'
 import { CacheUnusableError, InvalidArgumentError, messageOf } from '../errors.js'
+import { makeFolders } from '../make-folders.js'
 import { isCodec, type Codec } from '../parquet/codec.js'
 import type { BlobStore } from './blob-store.js'
 import type { Catalog, TableKey } from './catalog.js'
@@ -141,7 +142,7 @@ export class CacheStore {
 
   async #check(mode: number): Promise<void> {
     try {
-      const first = await mkdir(this.dir, { recursive: true, mode: 0o700 })
+      const first = await makeFolders(this.dir, 0o700)
       if (first !== undefined && this.#durability === 'commit') await syncPlaces(this.dir, first)
       await access(this.dir, mode)
     } catch (cause) {

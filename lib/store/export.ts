@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
-import { mkdir, open, rename, unlink } from 'node:fs/promises'
+import { open, rename, unlink } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import type { Field } from '../batch/column-type.js'
 import { collectIds, WINDOW_ROWS } from '../batch/id-set.js'
 import type { Id } from '../batch/ids.js'
 import { InvalidArgumentError } from '../errors.js'
+import { makeFolders } from '../make-folders.js'
 import type { PlacedRowGroup } from '../parquet/column-chunk.js'
 import { encodeFooter, FILE_HEADER } from '../parquet/footer.js'
 import { encodeRowGroup } from '../parquet/row-group.js'
@@ -39,7 +40,7 @@ export async function exportTable(store: TableStore, { file, columns }: { file: 
   })
   const fields = [{ ...all[0]!, nullable: false }, ...wanted.filter(field => field.name !== store.key.idColumn)]
   const target = resolve(file)
-  await mkdir(dirname(target), { recursive: true })
+  await makeFolders(dirname(target))
   const temporary = `${target}.tmp-${randomUUID()}`
   const handle = await open(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600)
   try {

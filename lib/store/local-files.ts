@@ -1,7 +1,8 @@
 import { constants, type BigIntStats } from 'node:fs'
-import { lstat, mkdir, open, type FileHandle } from 'node:fs/promises'
+import { lstat, open, type FileHandle } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { CacheCorruptionError, CacheUnusableError } from '../errors.js'
+import { makeFolders } from '../make-folders.js'
 
 /** Files held open at once by one store. */
 export const MAX_OPEN_FILES = 16
@@ -146,7 +147,7 @@ const placed = new Set<string>()
  */
 export async function ensureFolder(path: string, durable: boolean): Promise<void> {
   const folder = resolve(path)
-  const first = await mkdir(folder, { recursive: true, mode: 0o700 })
+  const first = await makeFolders(folder, 0o700)
   if (!durable || (first === undefined && placed.has(folder))) return
   // one that was there may have been made a moment ago, by a process that was killed, or has yet to flush it
   await syncPlaces(folder, first ?? dirname(folder))

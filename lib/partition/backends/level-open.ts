@@ -1,6 +1,7 @@
-import { mkdir, readdir } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { CacheUnusableError, InvalidArgumentError, messageOf, MissingDependencyError } from '../../errors.js'
+import { makeFolders } from '../../make-folders.js'
 
 /** A database of the abstract-level family, by the methods used; keys are texts, values bytes. */
 export interface LevelDb {
@@ -64,7 +65,7 @@ export async function openLevel(type: string, { path, engine }: LevelOptions): P
   if (engine !== undefined && !Object.hasOwn(ENGINES, engine)) throw new InvalidArgumentError({ argument: 'engine', expected: 'rocksdb or leveldb', found: engine })
   const file = resolve(path)
   try {
-    await mkdir(file, { recursive: true, mode: 0o700 })
+    await makeFolders(file, 0o700)
     const found = await writtenBy(file)
     if (found && engine && found !== engine) throw new CacheUnusableError({ file, reason: `it was written by ${found}, not by ${engine}` })
     const db = new (await load(type, found ?? engine))(file, { keyEncoding: 'utf8', valueEncoding: 'buffer', createIfMissing: true })
