@@ -13,6 +13,10 @@ const MIN_DISTINCT = 2048
 /** Codes have 16 bits. */
 const MAX_DISTINCT = 65_536
 
+function kindOfNumber(value: number): number {
+  return (value | 0) === value && value !== 0 || Number.isSafeInteger(value) && !Object.is(value, -0) ? INTEGERS : Number.isNaN(value) ? NANS : DOUBLES
+}
+
 /**
  * One column's values as they arrive, in any order, each copied at once: numbers into typed arrays, texts numbered while they
  * repeat, objects as their JSON text. What a fetcher does with its objects afterwards does not matter, and nothing of them is
@@ -35,7 +39,7 @@ export class CollectedColumn {
   /** The column of these values, undefined where absent. */
   static of(values: ArrayLike<unknown>): CollectedColumn {
     const column = new CollectedColumn(values.length)
-    for (let position = 0; position < values.length; position++) column.set(position, values[position])
+    column.setAll(values, values.length, 0)
     return column
   }
 
@@ -57,8 +61,7 @@ export class CollectedColumn {
     if (this.#states[position] === ABSENT) this.#filled++
     switch (typeof value) {
       case 'number':
-        this.#kinds |= (value | 0) === value && value !== 0 || Number.isSafeInteger(value) && !Object.is(value, -0) ? INTEGERS
-          : Number.isNaN(value) ? NANS : DOUBLES
+        this.#kinds |= kindOfNumber(value)
         this.#setNumber(position, NUMBER, value)
         return
       case 'string':
@@ -74,6 +77,61 @@ export class CollectedColumn {
         return
       default: this.#setOther(position, value)
     }
+  }
+
+  /**
+   * Take the first `count` values; undefined leaves its position absent.
+   *
+   * @param at the position of the first one, or of each
+   */
+  setAll(values: ArrayLike<unknown>, count: number, at: number | Uint32Array): void {
+    for (let i = 0; i < count;) {
+      const value = values[i]
+      // a column's values are mostly of one kind
+      if (typeof value === 'number') i = this.#setNumbers(values, i, count, at)
+      else if (typeof value === 'string') i = this.#setTexts(values, i, count, at)
+      else this.set(typeof at === 'number' ? at + i : at[i]!, values[i++])
+    }
+  }
+
+  /** Numbers and nulls, up to the first value that is neither. */
+  #setNumbers(values: ArrayLike<unknown>, from: number, count: number, at: number | Uint32Array): number {
+    const numbers = this.#numbers ??= new Float64Array(this.length)
+    const states = this.#states
+    let [kinds, filled, i] = [0, 0, from]
+    for (; i < count; i++) {
+      const value = values[i]
+      if (typeof value !== 'number' && value !== null) break
+      const position = typeof at === 'number' ? at + i : at[i]!
+      if (states[position] === ABSENT) filled++
+      if (value === null) {
+        states[position] = NULL
+        continue
+      }
+      kinds |= kindOfNumber(value)
+      numbers[position] = value
+      states[position] = NUMBER
+    }
+    this.#kinds |= kinds
+    this.#filled += filled
+    return i
+  }
+
+  /** Texts and nulls, up to the first value that is neither, or the one that ends the numbering. */
+  #setTexts(values: ArrayLike<unknown>, from: number, count: number, at: number | Uint32Array): number {
+    const numbered = this.#entries !== undefined
+    const states = this.#states
+    let i = from
+    for (; i < count && numbered === (this.#entries !== undefined); i++) {
+      const value = values[i]
+      if (typeof value !== 'string' && value !== null) break
+      const position = typeof at === 'number' ? at + i : at[i]!
+      if (states[position] === ABSENT) this.#filled++
+      if (value === null) states[position] = NULL
+      else if (numbered) this.#setText(position, value)
+      else this.#spell(position, value)
+    }
+    return i
   }
 
   /** The positions nothing came for. */

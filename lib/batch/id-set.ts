@@ -61,6 +61,12 @@ function fillWindow(window: Float64Array, base: number, words: Uint32Array, offs
   let word = words[at]! & -1 << offset % 32
   for (;;) {
     const first = base + at * 32
+    if (word === -1 && window.length - filled >= 32) {
+      // most ids stand close together
+      for (let bit = 0; bit < 32; bit++) window[filled++] = first + bit
+      if (filled === window.length) return at * 32 + 32
+      word = 0
+    }
     while (word !== 0) {
       const bit = 31 - Math.clz32(word & -word)
       word &= word - 1

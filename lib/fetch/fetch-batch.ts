@@ -115,6 +115,10 @@ async function consume(result: unknown, collector: RowCollector, signal: AbortSi
   if (typeof result !== 'object' || result === null) {
     throw new FetcherContractError({ batch: index, reason: `it answered with ${result === null ? 'null' : `a ${typeof result}`} instead of rows` })
   }
+  if (Array.isArray(result)) {
+    collector.addAll(result)
+    return
+  }
   if (Symbol.asyncIterator in result) {
     const reader = abortableReader(result as AsyncIterable<unknown>, signal)
     try {

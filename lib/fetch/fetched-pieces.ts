@@ -9,8 +9,12 @@ export function pieceFor(batch: FetchedBatch, ids: IdArray): FetchedPiece | unde
   // eslint-disable-next-line eqeqeq -- a bigint id and the same number are one id
   const end = to < batch.ids.length && batch.ids[to]! == ids[ids.length - 1]! ? to + 1 : to
   if (end === from) return undefined
-  const at = positionsOf(batch.ids, from, end, ids)
-  return { batch, from, to: end, at: at[at.length - 1]! - at[0]! === at.length - 1 ? at[0]! : at }
+  const first = lowerBound(ids, idAt(batch.ids, from))
+  const last = first + end - from - 1
+  // as many ids of the window lie between the first and the last as the batch has: they are the same
+  // eslint-disable-next-line eqeqeq
+  if (ids[last] == batch.ids[end - 1]!) return { batch, from, to: end, at: first }
+  return { batch, from, to: end, at: positionsOf(batch.ids, from, end, ids) }
 }
 
 /** Positions in `ids` of `some[from … to)`, every one of which is in it. */

@@ -2,7 +2,7 @@ import { hasNulls, sliceVector, type Vector } from '../batch/vector.js'
 import { widenTypes, type ColumnType, type Field, type FieldType } from '../batch/column-type.js'
 import { concatBatches, convertVector, scatterVectors, type Piece } from '../batch/combine.js'
 import { lowerBound, type IdArray } from '../batch/ids.js'
-import { RowBatch } from '../batch/row-batch.js'
+import { idsIn, RowBatch } from '../batch/row-batch.js'
 import type { FetchedPiece, Window } from '../batch/window.js'
 import { SchemaConflictError } from '../errors.js'
 import type { Run } from '../run.js'
@@ -44,7 +44,7 @@ export function mergeWindow(window: Window, { idColumn, names, nullRows }: Merge
     stored = concatBatches(schema, batches)
   }
   // what is cached and what is delivered is in order of id; pieces are not, where a part turned out damaged and came late
-  const ordered = stored && byId(stored)
+  const ordered = stored && (inOrder(fetched) ? stored : byId(stored))
   if (stored?.length === ids.length) return { fetched: ordered, rows: ordered, retyped }
 
   const filled = new Uint8Array(ids.length)
@@ -78,13 +78,18 @@ export function mergeWindow(window: Window, { idColumn, names, nullRows }: Merge
   return { fetched: ordered, rows: new RowBatch(schema, vectors), retyped }
 }
 
+/** Whether each piece's ids are above those before it; within a piece they ascend. */
+function inOrder(pieces: readonly GoodRows[]): boolean {
+  return pieces.every(({ batch, from }, i) => {
+    const before = pieces[i - 1]
+    return !before || idsIn(before.batch)[before.to - 1]! < idsIn(batch)[from]!
+  })
+}
+
 /** A batch's rows, ids ascending. */
 function byId(batch: RowBatch): RowBatch {
-  const { ids } = batch
-  for (let i = 1; i < ids.length; i++) {
-    if (ids[i - 1]! > ids[i]!) return batch.gather(Uint32Array.from(ids.keys()).sort((a, b) => ids[a]! < ids[b]! ? -1 : 1))
-  }
-  return batch
+  const ids = idsIn(batch)
+  return batch.gather(Uint32Array.from(ids.keys()).sort((a, b) => ids[a]! < ids[b]! ? -1 : 1))
 }
 
 /** Widen the run's types by a fetched batch's; false when they conflict, and the batch is to be left out. */

@@ -1,9 +1,11 @@
+import { types } from 'node:util'
 import { CollectedColumn } from '../batch/collected-column.js'
 import { idAt, idFromSource, lowerBound, type Id, type IdArray } from '../batch/ids.js'
 import { RowBatch } from '../batch/row-batch.js'
 import type { FetchedBatch, RawColumn } from '../batch/window.js'
 import { batchRows } from './batch-rows.js'
 import { FetcherContractError, messageOf, type MillraceError } from '../errors.js'
+import { readColumn, readProperty } from './read-column.js'
 import { isSameIn, propertyIn, propertyOf, valueIn, type Property, type RowSlot } from './row-slots.js'
 
 interface CollectorOptions {
@@ -15,6 +17,15 @@ interface CollectorOptions {
   slots: readonly RowSlot[]
   /** Columns whose texts hardly repeat, learned from batch to batch. */
   distinct?: Set<string>
+}
+
+/** Rows of an answer that were asked for. */
+interface Placed {
+  rows: readonly object[]
+  /** Where each stands among the ids asked for. */
+  positions: Uint32Array
+  /** The positions follow one another without a gap. */
+  isRun: boolean
 }
 
 /** Asking a revoked proxy what it is throws; it counts as a row, which cannot be read. */
@@ -53,8 +64,13 @@ export class RowCollector {
   add(item: unknown): void {
     const kind = kindOf(item)
     if (kind === 'batch') this.#batches.push(item as RowBatch)
-    else if (kind === 'rows') for (const row of item as readonly unknown[]) this.#addRow(row)
+    else if (kind === 'rows') this.#addRows(item as readonly unknown[])
     else this.#addRow(item)
+  }
+
+  /** Take a whole answer that is an array: of rows, as a rule. */
+  addAll(items: readonly unknown[]): void {
+    if (!this.#addColumns(items)) for (const item of items) this.add(item)
   }
 
   /**
@@ -87,6 +103,60 @@ export class RowCollector {
     const bad = new Map<number, MillraceError>()
     if (this.#bad.size > 0) found.forEach((position, row) => { if (this.#bad.has(position)) bad.set(row, this.#bad.get(position)!) })
     return { index: batch, ids: all ? ids : pick(ids, found), raw, missing: all ? ids.subarray(0, 0) : pick(ids, positionsWhere(this.#seen, 0)), bad }
+  }
+
+  #addRows(rows: readonly unknown[]): void {
+    if (!this.#addColumns(rows)) for (const row of rows) this.#addRow(row)
+  }
+
+  /**
+   * Take rows column by column, which is several times faster than row by row; false, with nothing taken, where some item needs a look of
+   * its own: it is no plain row, its id is none or came before, or it cannot be read.
+   */
+  #addColumns(items: readonly unknown[]): boolean {
+    const { slots } = this.#options
+    const values = new Array<unknown>(items.length)
+    let placed: Placed | undefined
+    try {
+      if (this.#id.isInherited || items.length === 0 || !items.every(isPlainRow) || hasGetters(items[0]!, slots)) return false
+      readProperty(items, this.#id.name, values)
+      placed = this.#place(items, values)
+      if (!placed) return false
+      const { rows, positions, isRun } = placed
+      const at = isRun ? positions[0]! : positions
+      slots.forEach((slot, c) => {
+        readColumn(rows, slot, values)
+        this.#columns[c]!.setAll(values, rows.length, at)
+      })
+      this.#rows += items.length
+      return true
+    } catch {
+      // row by row it shows which one is to blame
+      placed?.positions.forEach(position => { this.#seen[position] = 0 })
+      return false
+    }
+  }
+
+  /** The rows that were asked for, marked as seen; undefined, with nothing marked, where an id is none or came before. */
+  #place(items: readonly object[], ids: readonly unknown[]): Placed | undefined {
+    const seen = this.#seen
+    const positions = new Uint32Array(items.length)
+    const kept = new Uint32Array(items.length)
+    let [count, isRun, isUsual] = [0, true, true]
+    for (let i = 0; i < items.length && isUsual; i++) {
+      const id = idFromSource(ids[i])
+      const position = id === undefined ? undefined : this.#positionOf(id)
+      isUsual = id !== undefined && (position === undefined || seen[position] === 0)
+      if (!isUsual || position === undefined) continue
+      seen[position] = 1
+      isRun &&= count === 0 || positions[count - 1] === position - 1
+      positions[count] = position
+      kept[count++] = i
+    }
+    const taken = positions.subarray(0, count)
+    if (isUsual) return { rows: count === items.length ? items : Array.from(kept.subarray(0, count), i => items[i]!), positions: taken, isRun: isRun && count > 0 }
+    for (const position of taken) seen[position] = 0
+    return undefined
   }
 
   #addRow(row: unknown): void {
@@ -162,6 +232,19 @@ export class RowCollector {
     for (const { position, column } of rows.differing) this.#differ(position, column)
     return this.#fetched(rows.raw)
   }
+}
+
+/** A plain object. What has a class may have getters, which may hand out one object for all rows: it must be copied before the next is asked. */
+function isPlainRow(item: unknown): item is object {
+  if (typeof item !== 'object' || item === null) return false
+  const prototype: unknown = Object.getPrototypeOf(item)
+  return prototype === Object.prototype || prototype === null
+}
+
+/** Whether some property of an object is computed; the rows of one answer are alike. */
+function hasGetters(row: object, slots: readonly RowSlot[]): boolean {
+  return types.isProxy(row) || slots.some(({ property, path }) => [property?.name, path?.base.name].some(name =>
+    name !== undefined && Object.getOwnPropertyDescriptor(row, name)?.get !== undefined))
 }
 
 function positionsWhere(marks: Uint8Array, mark: number): Uint32Array {

@@ -5,23 +5,21 @@ import { parsePath } from './column-name.js'
 const ARRAY_POSITION = /^(0|[1-9]\d*)$/
 
 /**
- * Follow `keys` through parsed JSON: own properties of objects, positions of arrays, nothing else (no prototype, no
- * `length`, no characters of a string, no bytes). Undefined where the way ends early.
+ * The value under one key of parsed JSON: an own property of an object, a position of an array, nothing else (no prototype, no
+ * `length`, no character of a string, no byte). Undefined where there is none.
  */
+export function stepInto(value: unknown, key: string): unknown {
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return undefined
+  // own positions only: a hole must not show what somebody put on Array.prototype
+  if (!Object.hasOwn(value, key)) return undefined
+  if (Array.isArray(value)) return ARRAY_POSITION.test(key) ? value[Number(key)] as unknown : undefined
+  return (value as Record<string, unknown>)[key]
+}
+
+/** Follow `keys` through parsed JSON, as `stepInto` does. Undefined where the way ends early. */
 export function followPath(value: unknown, keys: readonly string[]): unknown {
   let at = value
-  for (const key of keys) {
-    if (typeof at !== 'object' || at === null || ArrayBuffer.isView(at)) return undefined
-    if (Array.isArray(at)) {
-      if (!ARRAY_POSITION.test(key)) return undefined
-      // own positions only: a hole must not show what somebody put on Array.prototype
-      if (!Object.hasOwn(at, key)) return undefined
-      at = at[Number(key)] as unknown
-    } else {
-      if (!Object.hasOwn(at, key)) return undefined
-      at = (at as Record<string, unknown>)[key]
-    }
-  }
+  for (const key of keys) at = stepInto(at, key)
   return at
 }
 

@@ -56,19 +56,15 @@ export class IdIndexBuilder {
    */
   add(ids: IdArray): void {
     if (ids.length === 0) return
-    let last = this.#last
-    for (let i = 0; i < ids.length; i++) {
-      if (last !== undefined && ids[i]! <= last) throw new RangeError(`id ${ids[i]} after ${last}: a part's ids ascend`)
-      last = ids[i]!
-    }
+    if (this.#last !== undefined && ids[0]! <= this.#last) throw notAscending(ids[0]!, this.#last)
     this.#first ??= idAt(ids, 0)
-    let runs = 0
     if (ids instanceof Float64Array) {
-      if (ids[ids.length - 1]! - ids[0]! === ids.length - 1) runs = 1
-      else for (let i = 0; i < ids.length; i++) if (i === 0 || ids[i] !== ids[i - 1]! + 1) runs++
-      if (typeof this.#last === 'number' && ids[0] === this.#last + 1) runs--
-    } else this.#wide = true
-    this.#runs += runs
+      const runs = countRuns(ids)
+      this.#runs += typeof this.#last === 'number' && ids[0] === this.#last + 1 ? runs - 1 : runs
+    } else {
+      for (let i = 1; i < ids.length; i++) if (ids[i]! <= ids[i - 1]!) throw notAscending(ids[i]!, ids[i - 1]!)
+      this.#wide = true
+    }
     this.#pieces.push(ids)
     this.#rows += ids.length
     this.#last = idAt(ids, ids.length - 1)
@@ -101,18 +97,37 @@ export class IdIndexBuilder {
   }
 }
 
+function notAscending(id: Id, before: Id): RangeError {
+  return new RangeError(`id ${id} after ${before}: a part's ids ascend`)
+}
+
+/** How many times consecutive ids begin anew. */
+function countRuns(ids: Float64Array): number {
+  let runs = 1
+  for (let i = 1; i < ids.length; i++) {
+    const step = ids[i]! - ids[i - 1]!
+    if (step === 1) continue
+    if (!(step > 0)) throw notAscending(ids[i]!, ids[i - 1]!)
+    runs++
+  }
+  return runs
+}
+
 function runIndex(pieces: readonly Float64Array[], rows: number, runs: number): RunIndex {
   const starts = new Float64Array(runs)
   const firstRows = new Uint32Array(runs + 1)
-  let [run, row, last] = [0, 0, NaN]
+  let [run, row, next] = [0, 0, NaN]
   for (const ids of pieces) {
-    for (let i = 0; i < ids.length; i++, row++) {
-      if (ids[i] !== last + 1) {
+    const isRun = ids[ids.length - 1]! - ids[0]! === ids.length - 1
+    for (let i = 0; i < (isRun ? 1 : ids.length); i++) {
+      if (ids[i] !== next) {
         starts[run] = ids[i]!
-        firstRows[run++] = row
+        firstRows[run++] = row + i
       }
-      last = ids[i]!
+      next = ids[i]! + 1
     }
+    if (isRun) next = ids[ids.length - 1]! + 1
+    row += ids.length
   }
   firstRows[runs] = rows
   return { form: 'runs', rows, starts, firstRows }

@@ -123,6 +123,7 @@ export class Snapshot {
   async cover(ids: IdArray, columns: readonly string[]): Promise<Cover> {
     const [low, high] = [idAt(ids, 0), idAt(ids, ids.length - 1)]
     const parts = this.#parts.filter(part => part.idMin <= high && part.idMax >= low)
+    if (parts.length === 0) return { hits: 0, misses: Uint32Array.from(ids.keys()), answers: [{ columns, answers: [] }] }
     const groups = await this.#columnGroups(parts, columns)
     const covers = groups.map(group => ({ ...group, owners: assignOwners(group.candidates, ids) }))
     const missing = missingIn(covers.map(({ owners }) => owners), ids.length)

@@ -3,6 +3,8 @@ import { CollectedColumn } from '../../../lib/batch/collected-column.js'
 import { storageValues } from '../../../lib/batch/cells.js'
 import { vectorOfCollected } from '../../../lib/batch/infer.js'
 import { concatVectors } from '../../../lib/batch/combine.js'
+import { shuffled } from '../../support/fetchers.js'
+import { mulberry32 as seeded } from '../../support/random.js'
 import type { EncodedJson } from '../../../lib/json/json-text.js'
 
 const collect = (values: readonly unknown[], options?: { distinct?: boolean }): CollectedColumn => {
@@ -38,6 +40,24 @@ describe('a collected column', () => {
       expect(storageValues(vector)).to.deep.equal(values)
       expect(column.isDistinct).to.equal(form === 'values')
       expect(storageValues(vectorOfCollected(collect(values, { distinct: true })).vector)).to.deep.equal(values)
+    }
+  })
+
+  it('takes many values at a time as one by one, wherever they go', () => {
+    const kinds = [() => null, () => undefined, (i: number) => i, (i: number) => i / 2, (i: number) => `text ${i % 3}`, (i: number) => `text ${i}`, (i: number) => new Date(i),
+      (i: number) => [i], () => '\ud800', () => NaN]
+    for (const random of [seeded(1), seeded(2), seeded(3)]) {
+      for (let round = 0; round < 200; round++) {
+        const some = kinds.filter(() => random() < 0.3)
+        const values = Array.from({ length: Math.floor(random() * (round === 0 ? 9000 : 60)) }, (_, i) => some.length === 0 ? null : some[Math.floor(random() * some.length)]!(i))
+        const order = shuffled([...values.keys()], random)
+        const [one, many] = [1, 2].map(() => new CollectedColumn(values.length + 2, { distinct: random() < 0.2 })) as [CollectedColumn, CollectedColumn]
+        values.forEach((value, i) => one.set(order[i]! + 2, value))
+        many.setAll(values, values.length, Uint32Array.from(order, position => position + 2))
+        expect(many.values()).to.deep.equal(one.values())
+        expect(many.absent()).to.deep.equal(one.absent())
+        expect(vectorOfCollected(many).vector.type).to.equal(vectorOfCollected(one).vector.type)
+      }
     }
   })
 

@@ -1,0 +1,75 @@
+import { GeneratedFunctions } from '../batch/generated.js'
+import { stepInto } from '../json/extract.js'
+import { valueIn, type RowSlot } from './row-slots.js'
+
+/** Puts one property of each of the first `count` objects into `into`. */
+type PropertyReader = (objects: readonly unknown[], count: number, into: unknown[]) => void
+
+/** Replaces the first `count` documents by one property of each, null where they have none; `other` answers for what is no plain object. */
+type KeyReader = (documents: unknown[], count: number, other: (document: unknown) => unknown) => void
+
+const properties = new GeneratedFunctions<string, PropertyReader>({
+  code: name => ({ parameters: ['objects', 'count', 'into'], body: `for(let i=0;i<count;i++)into[i]=objects[i][${JSON.stringify(name)}]` }),
+  plain: name => (objects, count, into) => {
+    for (let i = 0; i < count; i++) into[i] = (objects[i] as Record<string, unknown>)[name]
+  }
+})
+
+const keysOfDocuments = new GeneratedFunctions<string, KeyReader>({
+  code: key => ({ parameters: ['documents', 'count', 'other'],
+    body: `const plain=Object.prototype;for(let i=0;i<count;i++){const d=documents[i];documents[i]=typeof d==='object'&&d!==null&&` +
+      `Object.getPrototypeOf(d)===plain?d[${JSON.stringify(key)}]??null:other(d)}` }),
+  plain: () => (documents, count, other) => {
+    for (let i = 0; i < count; i++) documents[i] = other(documents[i])
+  }
+})
+
+/** Read a property of many objects. A name that every object inherits is not looked at here. */
+export function readProperty(objects: readonly unknown[], name: string, into: unknown[]): void {
+  properties.for(name)(objects, objects.length, into)
+}
+
+/** A slot's values in many rows, each as `valueIn` gives it: the rows are gone through once for each property instead of once for all. */
+export function readColumn(rows: readonly object[], slot: RowSlot, into: unknown[]): void {
+  const { property, path, isDocument } = slot
+  if (property?.isInherited === true || path?.base.isInherited === true) {
+    readEach(rows, slot, into)
+    return
+  }
+  if (property) {
+    readProperty(rows, property.name, into)
+    if (!path) {
+      // documents are taken apart by their paths
+      if (isDocument) for (let i = 0; i < rows.length; i++) if (typeof into[i] === 'object' && into[i] !== null) into[i] = undefined
+      return
+    }
+    const ready = countDefined(into, rows.length)
+    if (ready > 0) {
+      if (ready < rows.length) readEach(rows, slot, into)
+      return
+    }
+  }
+  if (path) readPath(rows, path, into)
+}
+
+function readEach(rows: readonly object[], slot: RowSlot, into: unknown[]): void {
+  for (let i = 0; i < rows.length; i++) into[i] = valueIn(rows[i]!, slot)
+}
+
+function readPath(rows: readonly object[], { base, keys }: NonNullable<RowSlot['path']>, into: unknown[]): void {
+  readProperty(rows, base.name, into)
+  keys.forEach((key, depth) => {
+    const other = depth === 0
+      ? (document: unknown): unknown => typeof document === 'object' && document !== null ? stepInto(document, key) ?? null : undefined
+      : (value: unknown): unknown => value === undefined ? undefined : stepInto(value, key) ?? null
+    // what an object inherits is not in the document
+    if (key in Object.prototype) for (let i = 0; i < rows.length; i++) into[i] = other(into[i])
+    else keysOfDocuments.for(key)(into, rows.length, other)
+  })
+}
+
+function countDefined(values: readonly unknown[], count: number): number {
+  let defined = 0
+  for (let i = 0; i < count; i++) if (values[i] !== undefined) defined++
+  return defined
+}
