@@ -1,6 +1,7 @@
 import type { Transform } from 'node:stream'
 import { checkColumnTypes, type ColumnType } from '../lib/batch/column-type.js'
 import type { Piece } from '../lib/batch/combine.js'
+import { positionsBetween } from '../lib/batch/ids.js'
 import type { Window } from '../lib/batch/window.js'
 import { coverSafely, passOver, type RowPlan } from '../lib/fetch/row-plan.js'
 import { requestColumns } from '../lib/fetch/request-columns.js'
@@ -48,7 +49,7 @@ export function cacheSplitter({ columns, columnTypes, plan, ...reference }: Cach
       }
       const { cover, pieces } = await readHits(snapshot, store, window, wanted)
       window.run.report.bytesRead = snapshot.bytesRead
-      const misses = cover?.misses ?? allPositions(window.ids.length)
+      const misses = cover?.misses ?? positionsBetween(0, window.ids.length)
       const known = plan ? planned! : misses
       window.run.report.hits += plan ? known.length - misses.length : window.ids.length - misses.length
       window.run.report.misses += plan ? misses.length - known.length : misses.length
@@ -86,10 +87,6 @@ Promise<{ cover: Cover | undefined, pieces: ReadonlyMap<string, readonly Piece[]
       return { cover: undefined, pieces: new Map() }
     }
   }
-}
-
-function allPositions(length: number): Uint32Array {
-  return Uint32Array.from({ length }, (_, i) => i)
 }
 
 /** The members of `all` that are not in `some`; both ascend. */

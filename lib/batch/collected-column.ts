@@ -88,7 +88,8 @@ export class CollectedColumn {
     for (let i = 0; i < count;) {
       const value = values[i]
       // a column's values are mostly of one kind
-      if (typeof value === 'number') i = this.#setNumbers(values, i, count, at)
+      if (value === undefined) i++
+      else if (typeof value === 'number') i = this.#setNumbers(values, i, count, at)
       else if (typeof value === 'string') i = this.#setTexts(values, i, count, at)
       else this.set(typeof at === 'number' ? at + i : at[i]!, values[i++])
     }

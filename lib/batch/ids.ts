@@ -44,6 +44,13 @@ export function idList(ids: IdArray): Id[] {
   return list
 }
 
+/** The positions `from` (inclusive) to `to` (exclusive). A loop: `Uint32Array.from` with a function or an iterator takes 40 times as long. */
+export function positionsBetween(from: number, to: number): Uint32Array {
+  const positions = new Uint32Array(to - from)
+  for (let i = 0; i < positions.length; i++) positions[i] = from + i
+  return positions
+}
+
 /** The position of the first id not below `id`, in ascending `ids`, searching `from` … `to`. */
 export function lowerBound(ids: IdArray, id: Id, from = 0, to = ids.length): number {
   let [low, high] = [from, to]

@@ -1,7 +1,7 @@
 import { hasNulls, sliceVector, type Vector } from '../batch/vector.js'
 import { widenTypes, type ColumnType, type Field, type FieldType } from '../batch/column-type.js'
 import { concatBatches, convertVector, scatterVectors, type Piece } from '../batch/combine.js'
-import { lowerBound, type IdArray } from '../batch/ids.js'
+import { lowerBound, positionsBetween, type IdArray } from '../batch/ids.js'
 import { idsIn, RowBatch } from '../batch/row-batch.js'
 import type { FetchedPiece, Window } from '../batch/window.js'
 import { SchemaConflictError } from '../errors.js'
@@ -89,7 +89,7 @@ function inOrder(pieces: readonly GoodRows[]): boolean {
 /** A batch's rows, ids ascending. */
 function byId(batch: RowBatch): RowBatch {
   const ids = idsIn(batch)
-  return batch.gather(Uint32Array.from(ids.keys()).sort((a, b) => ids[a]! < ids[b]! ? -1 : 1))
+  return batch.gather(positionsBetween(0, ids.length).sort((a, b) => ids[a]! < ids[b]! ? -1 : 1))
 }
 
 /** Widen the run's types by a fetched batch's; false when they conflict, and the batch is to be left out. */
@@ -166,5 +166,5 @@ function compactPositions(filled: Uint8Array): { kept: number, position: Uint32A
 
 function moved(at: number | Uint32Array, count: number, position: Uint32Array | undefined): number | Uint32Array {
   if (!position) return at
-  return typeof at === 'number' ? Uint32Array.from({ length: count }, (_, i) => position[at + i]!) : at.map(i => position[i]!)
+  return typeof at === 'number' ? position.slice(at, at + count) : at.map(i => position[i]!)
 }

@@ -19,6 +19,9 @@ interface CollectorOptions {
   distinct?: Set<string>
 }
 
+/** Rows taken at a time: few enough to stay in the processor's cache while column after column is read from them. */
+const BLOCK_ROWS = 1024
+
 /** Rows of an answer that were asked for. */
 interface Placed {
   rows: readonly object[]
@@ -64,13 +67,13 @@ export class RowCollector {
   add(item: unknown): void {
     const kind = kindOf(item)
     if (kind === 'batch') this.#batches.push(item as RowBatch)
-    else if (kind === 'rows') this.#addRows(item as readonly unknown[])
+    else if (kind === 'rows') this.#addMany(item as readonly unknown[], row => this.#addRow(row))
     else this.#addRow(item)
   }
 
   /** Take a whole answer that is an array: of rows, as a rule. */
   addAll(items: readonly unknown[]): void {
-    if (!this.#addColumns(items)) for (const item of items) this.add(item)
+    this.#addMany(items, item => this.add(item))
   }
 
   /**
@@ -105,8 +108,12 @@ export class RowCollector {
     return { index: batch, ids: all ? ids : pick(ids, found), raw, missing: all ? ids.subarray(0, 0) : pick(ids, positionsWhere(this.#seen, 0)), bad }
   }
 
-  #addRows(rows: readonly unknown[]): void {
-    if (!this.#addColumns(rows)) for (const row of rows) this.#addRow(row)
+  /** @param addOne takes an item that needs a look of its own */
+  #addMany(items: readonly unknown[], addOne: (item: unknown) => void): void {
+    for (let from = 0; from < items.length; from += BLOCK_ROWS) {
+      const block = items.slice(from, from + BLOCK_ROWS)
+      if (!this.#addColumns(block)) for (const item of block) addOne(item)
+    }
   }
 
   /**
@@ -118,7 +125,7 @@ export class RowCollector {
     const values = new Array<unknown>(items.length)
     let placed: Placed | undefined
     try {
-      if (this.#id.isInherited || items.length === 0 || !items.every(isPlainRow) || hasGetters(items[0]!, slots)) return false
+      if (this.#id.isInherited || items.length === 0 || !arePlain(items) || hasGetters(items[0]!, slots)) return false
       readProperty(items, this.#id.name, values)
       placed = this.#place(items, values)
       if (!placed) return false
@@ -144,7 +151,8 @@ export class RowCollector {
     const kept = new Uint32Array(items.length)
     let [count, isRun, isUsual] = [0, true, true]
     for (let i = 0; i < items.length && isUsual; i++) {
-      const id = idFromSource(ids[i])
+      const value = ids[i]
+      const id = typeof value === 'number' && Number.isSafeInteger(value) ? value : idFromSource(value)
       const position = id === undefined ? undefined : this.#positionOf(id)
       isUsual = id !== undefined && (position === undefined || seen[position] === 0)
       if (!isUsual || position === undefined) continue
@@ -206,8 +214,10 @@ export class RowCollector {
   /** Where an id stands among those asked for; most answers come in order. */
   #positionOf(id: Id): number | undefined {
     const { ids } = this.#options
+    const next = ids[this.#cursor]
+    if (next === id) return this.#cursor++
     // eslint-disable-next-line eqeqeq -- a bigint id and the same number are one id
-    if (ids[this.#cursor]! == id) return this.#cursor++
+    if (next !== undefined && next == id) return this.#cursor++
     const at = lowerBound(ids, id)
     // eslint-disable-next-line eqeqeq
     if (at >= ids.length || ids[at]! != id) return undefined
@@ -234,11 +244,15 @@ export class RowCollector {
   }
 }
 
-/** A plain object. What has a class may have getters, which may hand out one object for all rows: it must be copied before the next is asked. */
-function isPlainRow(item: unknown): item is object {
-  if (typeof item !== 'object' || item === null) return false
-  const prototype: unknown = Object.getPrototypeOf(item)
-  return prototype === Object.prototype || prototype === null
+/** Plain objects. What has a class may have getters, which may hand out one object for all rows: it must be copied before the next is asked. */
+function arePlain(items: readonly unknown[]): items is readonly object[] {
+  for (let i = 0; i < items.length; i++) {
+    const item = items[i]
+    if (typeof item !== 'object' || item === null) return false
+    const prototype: unknown = Object.getPrototypeOf(item)
+    if (prototype !== Object.prototype && prototype !== null) return false
+  }
+  return true
 }
 
 /** Whether some property of an object is computed; the rows of one answer are alike. */

@@ -15,6 +15,8 @@ const COPY_LOOP_BYTES = 64
 const ENCODE_LOOP_UNITS = 48
 
 const MAX_CHARACTER_BYTES = 4
+/** By how much room is made at a time. */
+const GROWTH = 1.5
 
 const SHORT_PREFIXES = Array.from({ length: SHORT }, (_, length) => String.fromCharCode(length, 0, 0, 0))
 
@@ -28,7 +30,7 @@ export function encodeStrings(values: readonly unknown[]): Uint8Array {
   return new StringWriter(units).writeAll(values)
 }
 
-/** Grows once at most: ASCII is expected, and room for the worst case is made when something else turns up. */
+/** ASCII is expected; more room is made when something else turns up. */
 class StringWriter {
   #out: Buffer
   #length = 0
@@ -36,7 +38,7 @@ class StringWriter {
   #ascii = true
 
   /** @param units UTF-16 units of all strings, and 4 for each string */
-  constructor(private readonly units: number) {
+  constructor(units: number) {
     this.#out = Buffer.allocUnsafeSlow(units + MAX_CHARACTER_BYTES)
   }
 
@@ -70,7 +72,7 @@ class StringWriter {
   #block(joined: string, values: readonly unknown[], from: number, to: number): void {
     if (joined === '') return
     // with room for one character more, a write that is cut short cannot be as long as the string
-    if (this.#out.length < this.#length + joined.length + MAX_CHARACTER_BYTES) this.#grow()
+    this.#makeRoom(joined.length + MAX_CHARACTER_BYTES)
     const written = this.#out.write(joined, this.#length, 'utf8')
     if (written === joined.length) {
       this.#length += written
@@ -85,14 +87,16 @@ class StringWriter {
 
   #one(value: string): void {
     // a UTF-16 unit takes 3 bytes at most
-    if (this.#out.length < this.#length + 4 + value.length * 3) this.#grow()
+    this.#makeRoom(4 + value.length * 3)
     const bytes = value.length < ENCODE_LOOP_UNITS ? writeText(this.#out, this.#length + 4, value) : this.#out.write(value, this.#length + 4, 'utf8')
     writeLength(this.#out, this.#length, bytes)
     this.#length += 4 + bytes
   }
 
-  #grow(): void {
-    const bigger = Buffer.allocUnsafeSlow(this.units * 3 + MAX_CHARACTER_BYTES)
+  #makeRoom(bytes: number): void {
+    const needed = this.#length + bytes
+    if (needed <= this.#out.length) return
+    const bigger = Buffer.allocUnsafeSlow(Math.max(needed, Math.ceil(this.#out.length * GROWTH)))
     bigger.set(this.#out.subarray(0, this.#length))
     this.#out = bigger
   }

@@ -1,6 +1,7 @@
 import { convertVector, scatterVectors } from '../batch/combine.js'
 import type { Field } from '../batch/column-type.js'
 import { WINDOW_ROWS } from '../batch/id-set.js'
+import { positionsBetween } from '../batch/ids.js'
 import { RowBatch } from '../batch/row-batch.js'
 import type { Run } from '../run.js'
 import type { Manifest } from '../store/catalog.js'
@@ -108,7 +109,7 @@ export async function * readNumbered(cached: CachedQuery, from: number, to: numb
     while (next < dropped.length && dropped[next]! < first) next++
     const gone = new Set<number>()
     for (; next < dropped.length && dropped[next]! < first + batch.length; next++) gone.add(dropped[next]! - first)
-    const offsets = gone.size === 0 ? undefined : Uint32Array.from({ length: batch.length }, (_, i) => i).filter(i => !gone.has(i))
+    const offsets = gone.size === 0 ? undefined : positionsBetween(0, batch.length).filter(i => !gone.has(i))
     yield { batch: offsets ? batch.gather(offsets) : batch, first, offsets }
   }
 }

@@ -1,7 +1,7 @@
 import type { Field } from '../batch/column-type.js'
 import { convertVector, scatterVectors } from '../batch/combine.js'
 import { collectIds, WINDOW_ROWS, type IdSet } from '../batch/id-set.js'
-import type { IdArray } from '../batch/ids.js'
+import { positionsBetween, type IdArray } from '../batch/ids.js'
 import { RowBatch } from '../batch/row-batch.js'
 import { hasNulls, nullVector, type Vector } from '../batch/vector.js'
 import { batchBytes, SizeGuess } from './batch-bytes.js'
@@ -187,7 +187,7 @@ Promise<{ batch: RowBatch, presence: Map<string, Uint8Array> }> {
     columns.push(misses.length === ids.length ? nullVector(field.type, ids.length)
       : scatterVectors(field.type, ids.length, pieces.map(piece => ({ ...piece, vector: convertVector(piece.vector, field.type) }))))
   }
-  const kept = Uint32Array.from(ids.keys()).filter(i => anywhere[i] === 1 || names.length === 0)
+  const kept = positionsBetween(0, ids.length).filter(i => anywhere[i] === 1 || names.length === 0)
   const schema = fields.map((field, c) => ({ ...field, nullable: c > 0 && hasNulls(columns[c - 1]!) }))
   const whole = new RowBatch(schema, [idVector, ...columns])
   if (kept.length === ids.length) return { batch: whole, presence }

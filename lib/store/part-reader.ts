@@ -1,5 +1,6 @@
 import { crc32 } from 'node:zlib'
 import { listElement, type Field } from '../batch/column-type.js'
+import { positionsBetween } from '../batch/ids.js'
 import { concatVectors } from '../batch/combine.js'
 import { gatherVector, ownBytes, sliceVector, type Vector } from '../batch/vector.js'
 import { CacheCorruptionError } from '../errors.js'
@@ -172,7 +173,7 @@ export class PartReader {
         if (offset < run.from || offset + chunk.bytes > run.to) continue
         const chunkBytes = bytes.subarray(offset - start, offset - start + chunk.bytes)
         // a few rows must not keep the bytes of the whole group
-        if (!whole) vectors[c] = ownBytes(decodeColumnRows(field, chunk, meta.rows, chunkBytes, picks instanceof Uint32Array ? picks : positions(picks), file))
+        if (!whole) vectors[c] = ownBytes(decodeColumnRows(field, chunk, meta.rows, chunkBytes, picks instanceof Uint32Array ? picks : positionsBetween(picks.from, picks.to), file))
         else {
           const vector = decodeColumn(field, chunk, meta.rows, chunkBytes, file)
           vectors[c] = vector
@@ -238,10 +239,6 @@ class ScratchBuffers {
 function blobEnd({ rowGroups }: PartTail): number {
   const last = rowGroups.at(-1)
   return last ? last.offset + last.bytes : 0
-}
-
-function positions({ from, to }: { from: number, to: number }): Uint32Array {
-  return Uint32Array.from({ length: to - from }, (_, i) => from + i)
 }
 
 interface GroupPicks {

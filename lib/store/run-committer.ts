@@ -1,4 +1,4 @@
-import { idAt } from '../batch/ids.js'
+import { idAt, positionsBetween } from '../batch/ids.js'
 import type { RowBatch } from '../batch/row-batch.js'
 import { SchemaConflictError, SourceMismatchError } from '../errors.js'
 import type { Run } from '../run.js'
@@ -44,7 +44,7 @@ export class RunCommitter {
     let ascending = true
     for (let i = 1; i < ids.length && ascending; i++) ascending = ids[i - 1]! < ids[i]!
     if (ascending) return await this.add(batch)
-    const order = Uint32Array.from(ids.keys()).sort((a, b) => ids[a]! < ids[b]! ? -1 : ids[a]! > ids[b]! ? 1 : a - b)
+    const order = positionsBetween(0, ids.length).sort((a, b) => ids[a]! < ids[b]! ? -1 : ids[a]! > ids[b]! ? 1 : a - b)
     const last = order.filter((row, i) => i + 1 === order.length || idAt(ids, row) !== idAt(ids, order[i + 1]!))
     await this.add(batch.gather(last))
   }

@@ -1,7 +1,7 @@
 import type { Piece } from '../batch/combine.js'
 import type { ColumnType, Field } from '../batch/column-type.js'
 import type { IdArray } from '../batch/ids.js'
-import { idAt } from '../batch/ids.js'
+import { idAt, positionsBetween } from '../batch/ids.js'
 import { CacheCorruptionError, messageOf } from '../errors.js'
 import type { BlobStore } from './blob-store.js'
 import type { Manifest, PartEntry, Tombstone } from './catalog.js'
@@ -123,7 +123,7 @@ export class Snapshot {
   async cover(ids: IdArray, columns: readonly string[]): Promise<Cover> {
     const [low, high] = [idAt(ids, 0), idAt(ids, ids.length - 1)]
     const parts = this.#parts.filter(part => part.idMin <= high && part.idMax >= low)
-    if (parts.length === 0) return { hits: 0, misses: Uint32Array.from(ids.keys()), answers: [{ columns, answers: [] }] }
+    if (parts.length === 0) return { hits: 0, misses: positionsBetween(0, ids.length), answers: [{ columns, answers: [] }] }
     const groups = await this.#columnGroups(parts, columns)
     const covers = groups.map(group => ({ ...group, owners: assignOwners(group.candidates, ids) }))
     const missing = missingIn(covers.map(({ owners }) => owners), ids.length)
