@@ -34,7 +34,7 @@ export interface Cover {
   hits: number
   /** Window positions of the others, ascending. */
   misses: Uint32Array
-  answers: { columns: readonly string[], answers: readonly Answer<PartEntry>[] }[]
+  answers: () => { columns: readonly string[], answers: readonly Answer<PartEntry>[] }[]
 }
 
 /**
@@ -123,14 +123,13 @@ export class Snapshot {
   async cover(ids: IdArray, columns: readonly string[]): Promise<Cover> {
     const [low, high] = [idAt(ids, 0), idAt(ids, ids.length - 1)]
     const parts = this.#parts.filter(part => part.idMin <= high && part.idMax >= low)
-    if (parts.length === 0) return { hits: 0, misses: positionsBetween(0, ids.length), answers: [{ columns, answers: [] }] }
+    if (parts.length === 0) return { hits: 0, misses: positionsBetween(0, ids.length), answers: () => [{ columns, answers: [] }] }
     const groups = await this.#columnGroups(parts, columns)
     const covers = groups.map(group => ({ ...group, owners: assignOwners(group.candidates, ids) }))
     const missing = missingIn(covers.map(({ owners }) => owners), ids.length)
-    const answers = covers.map(({ columns: names, candidates, owners }) =>
-      ({ columns: names, answers: answersOf(candidates, owners, ids.length, missing) }))
     const misses = missing ? positionsOf(missing) : new Uint32Array(0)
-    return { hits: ids.length - misses.length, misses, answers }
+    return { hits: ids.length - misses.length, misses,
+      answers: () => covers.map(({ columns: names, candidates, owners }) => ({ columns: names, answers: answersOf(candidates, owners, ids.length, missing) })) }
   }
 
   /**
@@ -140,7 +139,7 @@ export class Snapshot {
    */
   async read({ answers }: Pick<Cover, 'answers'>): Promise<Map<string, Piece[]>> {
     const pieces = new Map<string, Piece[]>()
-    for (const { columns, answers: group } of answers) {
+    for (const { columns, answers: group } of answers()) {
       for (const column of columns) pieces.set(column, [])
       for (const { part, rows, at } of group) {
         const vectors = await this.#guard(part, () => this.#reader.read(this.#folder, part, columns, rows, this))
