@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer'
 import { abortableReader } from '../abortable.js'
 import { InvalidArgumentError } from '../errors.js'
-import { idOf, invalidId, type IdArray } from './ids.js'
+import { idOf, idsBetween, invalidId, type IdArray } from './ids.js'
 
 /** Ids per window: what flows through the stages at a time. */
 export const WINDOW_ROWS = 65_536
@@ -44,6 +44,10 @@ export class IdSet {
 }
 
 function * bitmapWindows({ base, words, count }: { base: number, words: Uint32Array, count: number }, maxIds: number): Generator<IdArray> {
+  if (isFull(words, count)) {
+    for (let at = 0; at < count; at += maxIds) yield idsBetween(base + at, base + Math.min(at + maxIds, count))
+    return
+  }
   let offset = 0
   for (let left = count; left > 0;) {
     const window = new Float64Array(Math.min(maxIds, left))
@@ -51,6 +55,11 @@ function * bitmapWindows({ base, words, count }: { base: number, words: Uint32Ar
     left -= window.length
     yield window
   }
+}
+
+/** Whether the bits are the first `count` ones: a bitmap begins with its first id and ends with its last. */
+function isFull(words: Uint32Array, count: number): boolean {
+  return Math.ceil(count / 32) === words.length && (count % 32 === 0 ? words[words.length - 1] === 0xffffffff : words[words.length - 1] === 2 ** (count % 32) - 1)
 }
 
 /** Write the ids of the bits from `offset` on until the window is full; returns where the next one goes on. */

@@ -44,7 +44,14 @@ export function idList(ids: IdArray): Id[] {
   return list
 }
 
-/** The positions `from` (inclusive) to `to` (exclusive). A loop: `Uint32Array.from` with a function or an iterator takes 40 times as long. */
+/** The ids `from` (inclusive) to `to` (exclusive), all safe. A loop: `Float64Array.from` with a function takes 40 times as long. */
+export function idsBetween(from: number, to: number): Float64Array {
+  const ids = new Float64Array(to - from)
+  for (let i = 0; i < ids.length; i++) ids[i] = from + i
+  return ids
+}
+
+/** The positions `from` (inclusive) to `to` (exclusive). */
 export function positionsBetween(from: number, to: number): Uint32Array {
   const positions = new Uint32Array(to - from)
   for (let i = 0; i < positions.length; i++) positions[i] = from + i

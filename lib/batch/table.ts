@@ -75,6 +75,8 @@ function joinColumns(batches: readonly RowBatch<object>[], name: string): Column
   const vectors = batches.map(batch => batch.vector(name)!)
   if (vectors.every(vector => vector.form === 'fixed' && vector.valid === undefined)) return joinTyped(vectors.map(columnOf), length)
   const joined = new Array<unknown>(length)
+  // an array that was to hold small integers alone would be copied at its first double, and again at its first null
+  joined[0] = null
   let at = 0
   for (const vector of vectors) {
     fillColumn(vector, joined, at)

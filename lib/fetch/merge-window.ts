@@ -47,10 +47,9 @@ export function mergeWindow(window: Window, { idColumn, names, nullRows }: Merge
   const ordered = stored && (inOrder(fetched) ? stored : byId(stored))
   if (stored?.length === ids.length) return { fetched: ordered, rows: ordered, retyped }
 
-  const filled = new Uint8Array(ids.length)
   const hits = window.hits ?? new Map<string, readonly Piece[]>()
-  const hitCount = window.hitCount ?? 0
-  if (hitCount === ids.length) filled.fill(1)
+  const filled = new Uint8Array(ids.length)
+  if (window.hitCount === ids.length) filled.fill(1)
   else for (const { vector, at } of hits.values().next().value ?? []) mark(filled, at, vector.length)
   for (const { from, to, at } of fetched) mark(filled, at, to - from)
   if (nullRows) for (const missing of window.missing ?? []) markMissing(filled, ids, missing)
@@ -155,6 +154,7 @@ function markMissing(filled: Uint8Array, ids: IdArray, missing: IdArray): void {
 
 /** Where each filled position goes when the gaps close; undefined when there are none. */
 function compactPositions(filled: Uint8Array): { kept: number, position: Uint32Array | undefined } {
+  if (!filled.includes(0)) return { kept: filled.length, position: undefined }
   const position = new Uint32Array(filled.length)
   let kept = 0
   for (let i = 0; i < filled.length; i++) {

@@ -1,7 +1,7 @@
 import { convertVector, scatterVectors } from '../batch/combine.js'
 import type { Field } from '../batch/column-type.js'
 import { WINDOW_ROWS } from '../batch/id-set.js'
-import { positionsBetween } from '../batch/ids.js'
+import { idsBetween, positionsBetween } from '../batch/ids.js'
 import { RowBatch } from '../batch/row-batch.js'
 import type { Run } from '../run.js'
 import type { Manifest } from '../store/catalog.js'
@@ -10,7 +10,7 @@ import { UnusablePartError, type Snapshot } from '../store/snapshot.js'
 import { warningOf, type TableStore } from '../store/table-store.js'
 import { isRecordOf, type QueryIdentity } from './identity.js'
 import { ROW_HASH } from '../store/query-record.js'
-import { fieldsOf, rowNumbers } from './row-numbers.js'
+import { fieldsOf } from './row-numbers.js'
 
 /** A query's cached rows, complete and checked. */
 export interface CachedQuery {
@@ -66,7 +66,7 @@ export async function setAside(store: TableStore, { part, corruption, ids, cause
 async function isComplete(snapshot: Snapshot, record: QueryRecord): Promise<boolean> {
   const names = storedColumns(record).map(({ name }) => name)
   for (const { from, to } of windowsOf(snapshot, 0, record.rows)) {
-    const { misses } = await snapshot.cover(rowNumbers(from, to), names)
+    const { misses } = await snapshot.cover(idsBetween(from, to), names)
     if (misses.length > 0) return false
   }
   return true
@@ -119,7 +119,7 @@ export async function * readStored({ snapshot, record }: CachedQuery, from: numb
   const fields = names ? storedColumns(record).filter(({ name }) => names.includes(name)) : record.columns
   const columns = fields.map(({ name }) => name)
   for (const window of windowsOf(snapshot, from, to)) {
-    const ids = rowNumbers(window.from, window.to)
+    const ids = idsBetween(window.from, window.to)
     const pieces = await snapshot.read(await snapshot.cover(ids, columns))
     const vectors = fields.map(({ name, type }) => scatterVectors(type, ids.length,
       pieces.get(name)!.map(piece => ({ ...piece, vector: convertVector(piece.vector, type) }))))

@@ -1,21 +1,14 @@
 import type { Field } from '../batch/column-type.js'
+import { idsBetween } from '../batch/ids.js'
 import { RowBatch } from '../batch/row-batch.js'
 import { hasNulls, type Vector } from '../batch/vector.js'
 import { ROW_HASH, ROW_NUMBER } from '../store/query-record.js'
 
 const NUMBER_FIELD: Field = { name: ROW_NUMBER, type: 'int64', nullable: false }
 
-/** Consecutive row numbers, as the ids of a batch. */
-export function rowNumbers(from: number, to: number): Float64Array {
-  // a loop: Float64Array.from with a function takes 40 times as long
-  const numbers = new Float64Array(to - from)
-  for (let i = 0; i < numbers.length; i++) numbers[i] = from + i
-  return numbers
-}
-
 /** The batch with its rows numbered from `first` on, in a column before the others. */
 export function numbered(batch: RowBatch, first: number): RowBatch {
-  const values = rowNumbers(first, first + batch.length)
+  const values = idsBetween(first, first + batch.length)
   const numbers: Vector = { form: 'fixed', type: 'int64', length: batch.length, values }
   return new RowBatch([NUMBER_FIELD, ...batch.schema], [numbers, ...batch.vectors])
 }
