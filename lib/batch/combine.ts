@@ -185,15 +185,7 @@ function renumberCodes(from: DictionaryVector['codes'], renumber: Uint32Array, i
 }
 
 function concatBytes(type: ColumnType, length: number, vectors: readonly BytesVector[]): Vector {
-  const spans = vectors.map(({ starts, ends, valid, length: rows }) => {
-    let [low, high] = [0xffffffff, 0]
-    for (let i = 0; i < rows; i++) {
-      if (valid?.[i] === 0) continue
-      if (starts[i]! < low) low = starts[i]!
-      if (ends[i]! > high) high = ends[i]!
-    }
-    return low > high ? { low: 0, high: 0 } : { low, high }
-  })
+  const spans = vectors.map(spanOf)
   const bytes = new Uint8Array(spans.reduce((sum, { low, high }) => sum + high - low, 0))
   const starts = new Uint32Array(length)
   const ends = new Uint32Array(length)
@@ -203,16 +195,33 @@ function concatBytes(type: ColumnType, length: number, vectors: readonly BytesVe
   vectors.forEach((vector, v) => {
     const { low, high } = spans[v]!
     bytes.set(vector.bytes.subarray(low, high), base)
-    for (let i = 0; i < vector.length; i++) {
-      if (vector.valid?.[i] === 0) continue
-      starts[row + i] = vector.starts[i]! - low + base
-      ends[row + i] = vector.ends[i]! - low + base
-    }
+    moveOffsets(vector.starts, vector.valid, base - low, starts, row)
+    moveOffsets(vector.ends, vector.valid, base - low, ends, row)
     if (vector.valid) valid?.set(vector.valid, row)
     row += vector.length
     base += high - low
   })
   return { form: 'bytes', type, length, bytes, starts, ends, valid }
+}
+
+/** Before each value of a PLAIN page stands its length, in so many bytes. */
+const LENGTH_BYTES = 4
+
+/** The bytes that hold the values. With what stands before the first one: where that is its length, the whole still is a PLAIN page. */
+function spanOf({ starts, ends, valid }: BytesVector): { low: number, high: number } {
+  let [low, high] = [0xffffffff, 0]
+  for (let i = 0; i < starts.length; i++) {
+    if (valid !== undefined && valid[i] === 0) continue
+    if (starts[i]! < low) low = starts[i]!
+    if (ends[i]! > high) high = ends[i]!
+  }
+  return low > high ? { low: 0, high: 0 } : { low: Math.max(0, low - LENGTH_BYTES), high }
+}
+
+/** Offsets of values moved `by` so many bytes; 0 where null. */
+function moveOffsets(from: Uint32Array, valid: Uint8Array | undefined, by: number, into: Uint32Array, at: number): void {
+  if (valid) for (let i = 0; i < from.length; i++) into[at + i] = valid[i] === 0 ? 0 : from[i]! + by
+  else for (let i = 0; i < from.length; i++) into[at + i] = from[i]! + by
 }
 
 /** One field for the same column of several batches: types widened (dotted columns at last to json), nulls of any. */

@@ -32,6 +32,13 @@ export class IdSet {
     this.size = below.length + above.length + (safe.form === 'bitmap' ? safe.count : safe.ids.length)
   }
 
+  /** How many ids of one kind, safe or beyond ±2^53, follow one another, in order. */
+  kinds(): number[] {
+    const [below, above] = [this.#below.length, this.#above.length]
+    const safe = this.size - below - above
+    return (safe === 0 ? [below + above] : [below, safe, above]).filter(count => count > 0)
+  }
+
   /** The ids ascending, in arrays of at most `maxIds`; one array holds ids of one kind. The same cuts every time. */
   * windows(maxIds = WINDOW_ROWS): Generator<IdArray> {
     for (let at = 0; at < this.#below.length; at += maxIds) yield this.#below.subarray(at, at + maxIds)

@@ -26,9 +26,13 @@ export function idFromSource(value: unknown): Id | undefined {
 /** Ids as one typed array, in the given order. */
 export function idArray(ids: readonly Id[] | IdArray): IdArray {
   if (ids instanceof Float64Array || ids instanceof BigInt64Array) return ids
-  return ids.some(id => typeof id === 'bigint')
-    ? BigInt64Array.from(ids, id => BigInt(id))
-    : Float64Array.from(ids as readonly number[])
+  const doubles = new Float64Array(ids.length)
+  for (let i = 0; i < ids.length; i++) {
+    const id = ids[i]!
+    if (typeof id === 'bigint') return BigInt64Array.from(ids, each => BigInt(each))
+    doubles[i] = id
+  }
+  return doubles
 }
 
 /** The id at a position, in its one form. */

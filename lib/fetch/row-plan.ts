@@ -28,13 +28,14 @@ export async function planRows({ ids, columns, snapshot, store, run, batchSize, 
   batchSize?: number | undefined, refresh?: boolean | undefined
 }): Promise<RowPlan> {
   const misses: (Uint32Array | undefined)[] = []
-  let missCount = 0
+  const cached = snapshot && store && !refresh && snapshot.manifest.parts.length > 0 ? { snapshot, store } : undefined
   /** Misses of one kind in a row, safe or beyond ±2^53: a batch holds ids of one kind. */
-  const runs: number[] = []
+  const runs = cached ? [] : ids.kinds()
+  let missCount = cached ? 0 : ids.size
   let lastKind: unknown
   let window = 0
-  for (const windowIds of ids.windows()) {
-    const cover = snapshot && store && !refresh ? await coverSafely(snapshot, store, windowIds, columns, run) : undefined
+  if (cached) for (const windowIds of ids.windows()) {
+    const cover = await coverSafely(cached.snapshot, cached.store, windowIds, columns, run)
     const missed = cover ? cover.misses.length : windowIds.length
     misses[window++] = cover && missed < windowIds.length ? cover.misses : undefined
     missCount += missed

@@ -5,6 +5,8 @@
  * @see https://www.postgresql.org/docs/current/sql-copy.html (Binary Format)
  */
 
+import { ScratchBuffers } from '../scratch-buffers.js'
+
 /** Some rows, still as the server sent them. Valid until the next call of the object that they came from. */
 export interface CopyRows {
   readonly bytes: Uint8Array
@@ -25,9 +27,13 @@ const COPY_DATA = 0x64
 const SIGNATURE = Uint8Array.of(0x50, 0x47, 0x43, 0x4f, 0x50, 0x59, 0x0a, 0xff, 0x0d, 0x0a, 0)
 /** The signature, flags, and the length of a header extension. */
 const HEADER_BYTES = 19
-const FIRST_BYTES = 256 * 1024
+const FIRST_BYTES = 1024 * 1024
+const FIRST_ROWS = 16_384
 /** A buffer that one large answer made larger than this is not kept. */
 const MAX_KEPT_BYTES = 16 * 1024 * 1024
+
+/** Readers come and go with every fetch; fresh megabytes for each cost more than reading them. */
+const scratch = new ScratchBuffers(MAX_KEPT_BYTES)
 
 /** Rows to collect before they are handed on. */
 export interface CopyLimits {
@@ -35,6 +41,15 @@ export interface CopyLimits {
   batchRows: number
   /** Bytes after which fewer rows will do. */
   batchBytes: number
+}
+
+/** Where a value begins, and its size. */
+const MARK_BYTES = 8
+
+/** Marks of whole rows in some memory. */
+function marksIn(memory: Uint8Array, columns: number): Int32Array {
+  const rows = Math.floor(memory.length / (MARK_BYTES * columns))
+  return new Int32Array(memory.buffer, 0, rows * columns * 2)
 }
 
 /** Takes the server's bytes, marks the values of rows, and finds the messages between them. Copies each byte once. */
@@ -46,7 +61,7 @@ export class CopyReader {
   /** Rows are skipped, not collected. */
   isSkipping = false
   readonly #limits: CopyLimits
-  #bytes = new Uint8Array(FIRST_BYTES)
+  #bytes = scratch.take(FIRST_BYTES)
   #view = new DataView(this.#bytes.buffer)
   #filled = 0
   #at = 0
@@ -57,19 +72,30 @@ export class CopyReader {
 
   constructor(limits: CopyLimits) {
     this.#limits = limits
-    this.#marks = new Int32Array(2 * limits.columns * Math.min(limits.batchRows, 1024))
+    this.#marks = marksIn(scratch.take(MARK_BYTES * limits.columns * Math.min(limits.batchRows, FIRST_ROWS)), limits.columns)
+  }
+
+  /** Give the memory back; nothing may be pushed or read any more. */
+  end(): void {
+    if (this.#bytes.length === 0) return
+    scratch.giveBack(this.#bytes)
+    scratch.giveBack(new Uint8Array(this.#marks.buffer))
+    this.#bytes = new Uint8Array(0)
+    this.#marks = new Int32Array(0)
+    this.#filled = this.#at = this.#rows = 0
   }
 
   push(chunk: Uint8Array): void {
     const needed = this.#filled + chunk.length
-    if (needed > this.#bytes.length) this.#move(new Uint8Array(Math.max(needed, this.#bytes.length * 2)), 0)
+    if (needed > this.#bytes.length) this.#move(scratch.take(Math.max(needed, this.#bytes.length * 2)), 0)
     this.#bytes.set(chunk, this.#filled)
     this.#filled = needed
   }
 
   /** Keep what lies from `from` on, in `to`. */
-  #move(to: Uint8Array<ArrayBuffer>, from: number): void {
+  #move(to: Uint8Array, from: number): void {
     to.set(this.#bytes.subarray(from, this.#filled))
+    scratch.giveBack(this.#bytes)
     this.#bytes = to
     this.#view = new DataView(to.buffer)
     this.#filled -= from
@@ -136,8 +162,9 @@ export class CopyReader {
   }
 
   #moreMarks(): void {
-    const more = new Int32Array(this.#marks.length * 2)
+    const more = marksIn(scratch.take(this.#marks.byteLength * 2), this.#limits.columns)
     more.set(this.#marks)
+    scratch.giveBack(new Uint8Array(this.#marks.buffer))
     this.#marks = more
   }
 
@@ -177,7 +204,7 @@ export class CopyReader {
 
   #compact(): void {
     if (this.#bytes.length > MAX_KEPT_BYTES && this.#filled - this.#at < FIRST_BYTES) {
-      this.#move(new Uint8Array(FIRST_BYTES), this.#at)
+      this.#move(scratch.take(FIRST_BYTES), this.#at)
       return
     }
     this.#bytes.copyWithin(0, this.#at, this.#filled)

@@ -9,7 +9,7 @@ import type { BatchStream } from './postgres-stream.js'
 
 const [READY_FOR_QUERY, COPY_DONE, COPY_OUT] = [0x5a, 0x63, 0x48]
 /** A batch has fewer rows than it may where they are as large as this together. */
-const BATCH_BYTES = 8 * 1024 * 1024
+const BATCH_BYTES = 2 * 1024 * 1024
 
 /** What is read by COPY. */
 export interface CopyStreamOptions extends StopOptions {
@@ -194,6 +194,8 @@ export class CopyStream implements BatchStream {
     this.#isDestroyed = true
     this.#endClosing()
     this.#queue.end(this.#error)
+    // what waits behind a broken connection is nobody's any more
+    this.#reader.end()
     const closed = this.#closed
     this.#closed = undefined
     for (const listener of closed ?? []) listener()

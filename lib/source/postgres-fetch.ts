@@ -51,7 +51,7 @@ async function makeReady(context: PgContext, { name, ids, request, limits, mayCo
 }
 
 async function * copied(context: PgContext, { lease, plan }: Ready, copy: CopyPlan, limits: Limits): AsyncGenerator<RowBatch> {
-  yield * context.openCopy(lease, { text: copy.text, columns: plan.outputs.length, batchRows: context.batchRows, limits,
+  yield * context.openCopy(lease, { text: copy.text, columns: plan.outputs.length, batchRows: context.copyRows, limits,
     check: fields => { if (!describesPlan(fields, plan)) throw new StaleCatalogue('the table was altered') },
     decode: rows => decodeCopy(rows, plan, copy) })
 }

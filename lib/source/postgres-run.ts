@@ -34,6 +34,8 @@ export interface PgContext {
   readonly pool: PgPool
   readonly identity: string | undefined
   readonly batchRows: number
+  /** As `batchRows`, of a COPY. */
+  readonly copyRows: number
   readonly timeoutMs: number
   readonly prepare: boolean
   readonly columnTypes: ReadonlyMap<string, ColumnType>

@@ -19,6 +19,8 @@ import { batchStreamOf, type BatchStream as Settling, type QueryStreamClass } fr
 
 /** Rows per portal read, and so per RowBatch. Measured in bench/postgres-fetch.ts. */
 const BATCH_ROWS = 8192
+/** A COPY has arrived before it is cut into batches: these are larger, for less to put together. */
+const COPY_BATCH_ROWS = 65_536
 const CANCEL_TIMEOUT_MS = 5000
 
 const require = createRequire(import.meta.url)
@@ -176,7 +178,7 @@ export interface PostgresSourceOptions {
   pool: PgPool
   /** Fetches in flight at once (default 2; more gains nothing on most servers). */
   maxConcurrency?: number
-  /** Rows per RowBatch (default 8192). */
+  /** Most rows per RowBatch (default 8192; 65,536, and about 2 MiB, where they are read by COPY). */
   batchRows?: number
   /** The longest silence tolerated from the server, in ms (default 0 = no limit). */
   timeoutMs?: number
@@ -203,16 +205,16 @@ export interface PostgresSourceOptions {
  *
  * @throws {InvalidArgumentError} `pool` is no pool
  */
-export function postgresSource({ pool, maxConcurrency = 2, batchRows = BATCH_ROWS, timeoutMs = 0, prepare = true, copy = 'auto', columnTypes }: PostgresSourceOptions): Source {
+export function postgresSource({ pool, maxConcurrency = 2, batchRows, timeoutMs = 0, prepare = true, copy = 'auto', columnTypes }: PostgresSourceOptions): Source {
   if (typeof (pool as Partial<PgPool> | undefined)?.connect !== 'function') {
     throw new InvalidArgumentError({ argument: 'pool', expected: 'a pg.Pool', found: typeof pool })
   }
   checkInteger('maxConcurrency', maxConcurrency, 1)
-  checkInteger('batchRows', batchRows, 1)
+  if (batchRows !== undefined) checkInteger('batchRows', batchRows, 1)
   if (copy !== 'auto' && typeof (copy as unknown) !== 'boolean') throw new InvalidArgumentError({ argument: 'copy', expected: "'auto', true or false", found: String(copy) })
   const identity = identityOf(pool)
   const context: PgContext = {
-    pool, identity, batchRows, timeoutMs, prepare, isClosed: false,
+    pool, identity, batchRows: batchRows ?? BATCH_ROWS, copyRows: batchRows ?? COPY_BATCH_ROWS, timeoutMs, prepare, isClosed: false,
     columnTypes: checkColumnTypes(columnTypes),
     tables: new Map(), types: new Map(),
     cancel: client => { if (pool.options) cancelRequest(pool.options, client) },

@@ -6,6 +6,7 @@ import { gatherVector, ownBytes, sliceVector, type Vector } from '../batch/vecto
 import { CacheCorruptionError } from '../errors.js'
 import type { PlacedRowGroup } from '../parquet/column-chunk.js'
 import { decodeColumn, decodeColumnRows } from '../parquet/column.js'
+import { ScratchBuffers } from '../scratch-buffers.js'
 import type { BlobReader, BlobStore } from './blob-store.js'
 import { BoundedCache } from './bounded-cache.js'
 import type { PartEntry } from './catalog.js'
@@ -209,29 +210,6 @@ export class PartReader {
 
   #count(request: object, bytes: number): void {
     this.#bytesRead.set(request, this.bytesReadFor(request) + bytes)
-  }
-}
-
-/** Memory to read into, used again and again: fresh megabytes for every row group cost more than reading them. */
-class ScratchBuffers {
-  readonly #maxBytes: number
-  #free: Uint8Array[] = []
-
-  /** @param maxBytes kept while nobody uses them */
-  constructor(maxBytes: number) {
-    this.#maxBytes = maxBytes
-  }
-
-  /** At least `bytes` long, with anything in it. */
-  take(bytes: number): Uint8Array {
-    const at = this.#free.findIndex(buffer => buffer.length >= bytes)
-    if (at !== -1) return this.#free.splice(at, 1)[0]!
-    return new Uint8Array(Buffer.allocUnsafeSlow(Math.ceil(bytes / 2 ** 20) * 2 ** 20).buffer)
-  }
-
-  giveBack(buffer: Uint8Array): void {
-    this.#free.push(buffer)
-    while (this.#free.reduce((sum, { length }) => sum + length, 0) > this.#maxBytes) this.#free.shift()
   }
 }
 

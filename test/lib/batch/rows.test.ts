@@ -51,6 +51,23 @@ describe('rows and columns made into batches', () => {
     }
   })
 
+  it('know of ids how many are of one kind, and cut them into windows', async () => {
+    const wide = 2n ** 60n
+    for (const [ids, kinds] of [[[], []], [[3, 1, 2, 2], [3]], [[5, -wide, 4], [1, 2]], [[wide, 5, -wide, 4, 4], [1, 2, 1]], [[wide, -wide], [2]], [[7, wide], [1, 1]],
+      [Array.from({ length: 131_100 }, (_, i) => 131_100 - i), [131_100]], [Array.from({ length: 70_000 }, (_, i) => i * 1000), [70_000]]] as const) {
+      const set = await collectIds(ids)
+      expect(set.kinds()).to.deep.equal(kinds)
+      const all = [...set.windows()].flatMap(window => Array.from(window as ArrayLike<number | bigint>))
+      expect(all).to.deep.equal([...new Set<number | bigint>(ids)].sort((a, b) => a < b ? -1 : 1))
+    }
+    for (const span of [1, 31, 32, 33, 64, 100, 1024]) {
+      for (const left of [[], [span - 2], [0], [Math.floor(span / 2)]]) {
+        const ids = Array.from({ length: span }, (_, i) => i + 7).filter((_, i) => !left.includes(i))
+        expect([...(await collectIds(ids)).windows(50)].flatMap(window => Array.from(window as ArrayLike<number>))).to.deep.equal(ids)
+      }
+    }
+  })
+
   it('print values of any depth, and say what cannot be printed', () => {
     let deep: unknown = 1
     for (let i = 0; i < 20_000; i++) deep = [deep]

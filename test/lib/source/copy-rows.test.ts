@@ -76,8 +76,26 @@ describe('CopyReader', () => {
     expect(reader.rows().marks[1]).to.equal(size)
     reader.drop()
     expect(reader.next()).to.equal('more')
-    expect(reader.rows().bytes.length).to.be.below(1 << 20)
+    expect(reader.rows().bytes.length).to.be.below(size)
     expect([...reader.rows().marks.subarray(1, 2)]).to.deep.equal([1])
+  })
+
+  it('takes memory that another gave back, and none that another still has', () => {
+    const readers = Array.from({ length: 3 }, () => new CopyReader({ columns: 1, batchRows: 10, batchBytes: 1 << 20 }))
+    const memory = () => new Set(readers.map(reader => reader.rows().bytes.buffer))
+    expect(memory().size).to.equal(3)
+    const freed = readers[1]!.rows().bytes.buffer
+    readers[1]!.end()
+    readers[1]!.end()
+    readers[1] = new CopyReader({ columns: 1, batchRows: 10, batchBytes: 1 << 20 })
+    expect(memory().size).to.equal(3)
+    expect(memory().has(freed)).to.equal(true)
+    readers.forEach((reader, i) => reader.push(Uint8Array.from([...message('d', header()), ...message('d', rowBytes([[i]])), ...message('d', rowBytes([[i + 1]])), ...trailer])))
+    readers.forEach((reader, i) => {
+      reader.next()
+      const { marks, bytes, length } = reader.rows()
+      expect(Array.from({ length }, (_, row) => bytes[marks[2 * row]!])).to.deep.equal([i, i + 1])
+    })
   })
 
   it('skips rows once they are not wanted', () => {
