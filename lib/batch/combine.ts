@@ -208,8 +208,8 @@ function concatBytes(type: ColumnType, length: number, vectors: readonly BytesVe
 const LENGTH_BYTES = 4
 
 /** The bytes that hold the values. With what stands before the first one: where that is its length, the whole still is a PLAIN page. */
-function spanOf({ starts, ends, valid }: BytesVector): { low: number, high: number } {
-  let [low, high] = [0xffffffff, 0]
+function spanOf({ bytes, starts, ends, valid }: BytesVector): { low: number, high: number } {
+  let [low, high] = [bytes.length, 0]
   for (let i = 0; i < starts.length; i++) {
     if (valid !== undefined && valid[i] === 0) continue
     if (starts[i]! < low) low = starts[i]!

@@ -47,7 +47,7 @@ export async function lookUp(store: TableStore, identity: QueryIdentity, run: Ru
     if (!record || !isRecordOf(record, identity)) return { manifest, cached: undefined }
     const snapshot = store.snapshotOf(manifest, new Map(record.columns.map(({ name, type }) => [name, type])))
     const isWhole = await isComplete(snapshot, record)
-    if (isWhole) for (const part of snapshot.manifest.parts) await snapshot.check(part)
+    if (isWhole) await snapshot.check()
     return { manifest, cached: isWhole ? { record, snapshot } : undefined }
   } catch (error) {
     if (error instanceof UnusablePartError) await setAside(store, error, run)

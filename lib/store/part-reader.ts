@@ -21,6 +21,9 @@ const SCRATCH_BYTES = 16 * 1024 * 1024
 /** Bytes checked in one go: whole blocks, few enough to stay in the processor's cache. */
 const CHECKED_BYTES = 1024 * 1024
 
+/** Parts up to this size are read in one go when they are opened, and their bytes kept with their tail: opening files takes longer than reading little. */
+const SMALL_PART_BYTES = 2 * BLOCK_BYTES
+
 /** Above this share of a row group's rows the whole column is decoded and the rows picked from it. */
 const DECODE_ALL_SHARE = 1 / 16
 
@@ -33,13 +36,15 @@ export type RowSelection = { firstRow: number, count: number } | Uint32Array
 interface OpenPart {
   tail: PartTail
   blob: BlobReader
+  /** The whole file, where it is small. */
+  bytes: Uint8Array | undefined
   /** The request that last looked whether the file is still the same. */
   request: object
 }
 
 /**
  * Reads parts. Nothing reaches a parser before its checksum held: the tail by the manifest's sha256, once per file identity, and
- * every block by its crc32, every time it is read: a file may change between two reads, and checking costs less than reading.
+ * every block by its crc32, every time it is used: a file may change between two reads, and checking costs less than reading.
  * Tails and the row groups decoded last are kept, within bounds.
  */
 export class PartReader {
@@ -144,11 +149,13 @@ export class PartReader {
     if (blob.bytes !== part.bytes) {
       throw new CacheCorruptionError({ file, reason: `has ${blob.bytes} bytes, the manifest says ${part.bytes}` })
     }
-    const bytes = await blob.read(part.tail.offset, part.bytes - part.tail.offset)
+    const from = part.bytes <= SMALL_PART_BYTES ? 0 : part.tail.offset
+    const bytes = await blob.read(from, part.bytes - from)
     this.#count(request, bytes.length)
-    if (sha256Of(bytes) !== part.tail.sha256) throw new CacheCorruptionError({ file, reason: 'the checksum of its tail does not hold' })
-    const tail = parseTail(bytes, part.bytes, file)
-    const open = { tail, blob, request }
+    const tailBytes = bytes.subarray(part.tail.offset - from)
+    if (sha256Of(tailBytes) !== part.tail.sha256) throw new CacheCorruptionError({ file, reason: 'the checksum of its tail does not hold' })
+    const tail = parseTail(tailBytes, part.bytes, file)
+    const open = { tail, blob, request, bytes: from === 0 ? bytes : undefined }
     this.#tails.set(key, open, bytes.length + indexBytes(tail.index))
     return open
   }
@@ -197,8 +204,8 @@ export class PartReader {
     const start = firstBlock * BLOCK_BYTES
     // the last block before the tail ends where the tail begins
     const end = lastBlock === tail.crcs.length - 1 ? blobEnd(tail) : (lastBlock + 1) * BLOCK_BYTES
-    const bytes = await blob.read(start, Math.max(end, to) - start, into)
-    this.#count(request, bytes.length)
+    const bytes = open.bytes ? open.bytes.subarray(start, Math.max(end, to)) : await blob.read(start, Math.max(end, to) - start, into)
+    if (!open.bytes) this.#count(request, bytes.length)
     for (let block = firstBlock; block <= lastBlock; block++) {
       const at = block * BLOCK_BYTES - start
       if (crc32(bytes.subarray(at, at + Math.min(BLOCK_BYTES, end - start - at))) !== tail.crcs[block]) {

@@ -3,6 +3,7 @@ import type { ColumnType, Field } from '../batch/column-type.js'
 import type { IdArray } from '../batch/ids.js'
 import { idAt, positionsBetween } from '../batch/ids.js'
 import { CacheCorruptionError, messageOf } from '../errors.js'
+import { inParallel } from '../in-parallel.js'
 import type { BlobStore } from './blob-store.js'
 import type { Manifest, PartEntry, Tombstone } from './catalog.js'
 import { fitsTable } from './change.js'
@@ -12,6 +13,18 @@ import { rangesOverlap } from './manifest.js'
 import type { PartReader } from './part-reader.js'
 import { isPresent, type PartTail } from './part-tail.js'
 import { answersOf, assignOwners, type Answer, type Candidate, type HiddenIds, type Owners } from './presence.js'
+
+/** Parts opened, read or checked at once: enough to wait for none of them alone. */
+const PARTS_AT_ONCE = 4
+
+/** A part that has a column. */
+interface Holding {
+  part: PartEntry
+  tombstones: Tombstone[]
+  excluded: { part: PartEntry, ids: HiddenIds }[]
+  partial: boolean
+  outdated: boolean
+}
 
 /** Thrown inside when a part cannot be used, so that the caller can leave it out and look again. */
 export class UnusablePartError extends Error {
@@ -103,15 +116,17 @@ export class Snapshot {
   }
 
   /**
-   * Read every byte of a part and check it.
+   * Read every byte of every part and check it.
    *
    * @throws {UnusablePartError}
    */
-  async check(part: PartEntry): Promise<void> {
-    const { rowGroups } = await this.tail(part)
-    for (let group = 0; group < rowGroups.length; group++) {
-      await this.#guard(part, () => this.#reader.check(this.#folder, part, group, this))
-    }
+  async check(): Promise<void> {
+    await inParallel(this.manifest.parts, PARTS_AT_ONCE, async part => {
+      const { rowGroups } = await this.tail(part)
+      for (let group = 0; group < rowGroups.length; group++) {
+        await this.#guard(part, () => this.#reader.check(this.#folder, part, group, this))
+      }
+    })
   }
 
   /**
@@ -140,11 +155,8 @@ export class Snapshot {
   async read({ answers }: Pick<Cover, 'answers'>): Promise<Map<string, Piece[]>> {
     const pieces = new Map<string, Piece[]>()
     for (const { columns, answers: group } of answers()) {
-      for (const column of columns) pieces.set(column, [])
-      for (const { part, rows, at } of group) {
-        const vectors = await this.#guard(part, () => this.#reader.read(this.#folder, part, columns, rows, this))
-        vectors.forEach((vector, c) => pieces.get(columns[c]!)!.push({ vector, at }))
-      }
+      const vectors = await inParallel(group, PARTS_AT_ONCE, ({ part, rows }) => this.#guard(part, () => this.#reader.read(this.#folder, part, columns, rows, this)))
+      columns.forEach((column, c) => pieces.set(column, group.map(({ at }, i) => ({ vector: vectors[i]![c]!, at }))))
     }
     return pieces
   }
@@ -152,14 +164,10 @@ export class Snapshot {
   /** Columns that the same parts hold in the same way are decided together. */
   async #columnGroups(parts: readonly PartEntry[], columns: readonly string[]): Promise<{ columns: string[], candidates: Candidate<PartEntry>[] }[]> {
     const groups = new Map<string, { columns: string[], candidates: Candidate<PartEntry>[] }>()
-    for (const name of columns) {
-      const holding = parts.flatMap(part => {
-        const column = part.columns.find(field => field.name === name)
-        const tombstones = column ? this.manifest.tombstones.filter(tombstone => hides(tombstone, part, name)) : []
-        const excluded = this.#excluded.filter(other => other.part.seq > part.seq && rangesOverlap(other.part, part) && holds(other.part, name))
-        return column && !tombstones.some(tombstone => tombstone.ids === null && !tombstone.range)
-          ? [{ part, tombstones, excluded, partial: column.partial === true, outdated: !this.#fits(column) }] : []
-      })
+    const held = columns.map(name => ({ name, holding: this.#holding(parts, name) }))
+    // from now on each is at hand
+    await this.#open([...new Set(held.flatMap(({ holding }) => holding.map(({ part }) => part)))])
+    for (const { name, holding } of held) {
       const key = holding.map(({ part, tombstones, excluded, partial, outdated }) =>
         `${part.name} ${tombstones.map(({ seq }) => seq).join('+')} ${excluded.map(other => other.part.name).join('+')} ${partial ? name : ''} ${outdated ? '-' : ''}`).join('|')
       const known = groups.get(key)
@@ -182,6 +190,22 @@ export class Snapshot {
       groups.set(key, { columns: [name], candidates })
     }
     return [...groups.values()]
+  }
+
+  /** Have the tails of some parts at hand. */
+  async #open(parts: readonly PartEntry[]): Promise<void> {
+    await inParallel(parts, PARTS_AT_ONCE, part => this.tail(part))
+  }
+
+  /** The parts that have something to say about a column, and what stands against them. */
+  #holding(parts: readonly PartEntry[], name: string): Holding[] {
+    return parts.flatMap(part => {
+      const column = part.columns.find(field => field.name === name)
+      const tombstones = column ? this.manifest.tombstones.filter(tombstone => hides(tombstone, part, name)) : []
+      const excluded = this.#excluded.filter(other => other.part.seq > part.seq && rangesOverlap(other.part, part) && holds(other.part, name))
+      return column && !tombstones.some(tombstone => tombstone.ids === null && !tombstone.range)
+        ? [{ part, tombstones, excluded, partial: column.partial === true, outdated: !this.#fits(column) }] : []
+    })
   }
 
   /** Whether a part's column can be read as the table's type of it. */

@@ -29,8 +29,9 @@ function carelessStore(dir: string): { blobs: BlobStore, catalog: Catalog } {
     const blob = await local.open(folder, name)
     return { ...blob, bytes: blob.bytes, identity: blob.identity, close: () => blob.close(),
       async read(offset, length, into) {
-        if (offset !== tails.get(name)) return await blob.read(offset, length, into)
-        return believed(await readFile(join(dir, folder, name)), offset).subarray(offset, offset + length)
+        const tail = tails.get(name)
+        if (tail === undefined || offset + length <= tail) return await blob.read(offset, length, into)
+        return believed(await readFile(join(dir, folder, name)), tail).subarray(offset, offset + length)
       } }
   } }
 
