@@ -17,6 +17,13 @@ function kindOfNumber(value: number): number {
   return (value | 0) === value && value !== 0 || Number.isSafeInteger(value) && !Object.is(value, -0) ? INTEGERS : Number.isNaN(value) ? NANS : DOUBLES
 }
 
+/** Milliseconds as microseconds. */
+function microsOf(times: Float64Array): BigInt64Array {
+  const micros = new BigInt64Array(times.length)
+  for (let i = 0; i < times.length; i++) micros[i] = BigInt(times[i]!) * 1000n
+  return micros
+}
+
 /**
  * One column's values as they arrive, in any order, each copied at once: numbers into typed arrays, texts numbered while they
  * repeat, objects as their JSON text. What a fetcher does with its objects afterwards does not matter, and nothing of them is
@@ -171,18 +178,35 @@ export class CollectedColumn {
    * undefined. Absent positions count as null. Numbers: int64 while all are safe integers, else float64.
    *
    * @param allowNaN else a NaN is for `vectorOf` to judge
+   * @param type the declared one; undefined where none is
    */
-  vector({ allowNaN }: { allowNaN: boolean }): Vector | undefined {
+  vector({ allowNaN, type }: { allowNaN: boolean, type?: ColumnType | undefined }): Vector | undefined {
     const kinds = this.#kinds
-    if (kinds !== 0 && (kinds & ~(INTEGERS | DOUBLES | (allowNaN ? NANS : 0))) === 0) {
-      return this.#fixed(kinds === INTEGERS ? 'int64' : 'float64', this.#numbers!)
+    if (type === 'int32') return kinds === INTEGERS ? this.#int32Vector() : undefined
+    const isNumeric = kinds !== 0 && (kinds & ~(INTEGERS | DOUBLES | (allowNaN ? NANS : 0))) === 0
+    const found = isNumeric ? (type === 'float64' || kinds !== INTEGERS ? 'float64' : 'int64') : kinds === DATES ? 'timestamptz' : kinds === TEXTS ? 'text' : undefined
+    if (type !== undefined && type !== found) return undefined
+    switch (found) {
+      case 'int64': case 'float64': return this.#fixed(found, this.#numbers!)
+      case 'timestamptz': return this.#fixed(found, microsOf(this.#numbers!))
+      case 'text': return this.#textVector()
+      case undefined: return undefined
     }
-    if (kinds === DATES) return this.#fixed('timestamptz', BigInt64Array.from(this.#numbers!, time => BigInt(time) * 1000n))
-    return kinds === TEXTS ? this.#textVector() : undefined
   }
 
   #fixed(type: ColumnType, values: Float64Array | BigInt64Array): Vector {
     return { form: 'fixed', type, length: this.length, values, valid: this.#valid() }
+  }
+
+  /** Undefined where some number has more than 32 bits. */
+  #int32Vector(): Vector | undefined {
+    const numbers = this.#numbers!
+    const values = new Int32Array(this.length)
+    for (let i = 0; i < values.length; i++) {
+      values[i] = numbers[i]!
+      if (values[i] !== numbers[i]) return undefined
+    }
+    return { form: 'fixed', type: 'int32', length: this.length, values, valid: this.#valid() }
   }
 
   #textVector(): Vector {

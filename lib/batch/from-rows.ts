@@ -3,6 +3,7 @@ import { CollectedColumn } from './collected-column.js'
 import { checkColumnTypes, type Field } from './column-type.js'
 import { idArray, idFromSource, invalidId, type Id } from './ids.js'
 import { vectorOfCollected } from './infer.js'
+import { arePlain, isInherited, readProperty } from './read-property.js'
 import { RowBatch } from './row-batch.js'
 import type { Row } from './row-factory.js'
 import { hasNulls, type Vector } from './vector.js'
@@ -55,14 +56,32 @@ export function fromColumns(columns: Readonly<Record<string, ArrayLike<unknown>>
  * @throws as `fromColumns`
  */
 export function fromRows(rows: readonly Row[], options: FromOptions = {}): RowBatch {
-  const names = new Set<string>()
-  rows.forEach((row: unknown, i) => {
-    if (typeof row !== 'object' || row === null) throw new InvalidArgumentError({ argument: `rows[${i}]`, expected: 'an object', found: String(row) })
-    for (const name of Object.keys(row)) names.add(name)
-  })
+  const names = namesIn(rows)
   if (names.has('__proto__')) throw new InvalidArgumentError({ argument: 'rows', expected: 'columns of other names than __proto__' })
+  const mayRead = arePlain(rows)
   const columns: Record<string, unknown[]> = {}
-  for (const name of names) columns[name] = rows.map(row => Object.hasOwn(row, name) ? row[name] : null)
+  for (const name of names) {
+    const values = columns[name] = new Array<unknown>(rows.length)
+    if (mayRead && !isInherited(name)) readProperty(rows, name, values)
+    else for (let i = 0; i < rows.length; i++) values[i] = Object.hasOwn(rows[i]!, name) ? rows[i]![name] : null
+  }
   if (rows.length === 0) columns[options.idColumn ?? 'id'] = []
   return fromColumns(columns, options)
+}
+
+/** The keys of all rows, in the order in which they are met. */
+function namesIn(rows: readonly Row[]): Set<string> {
+  const names = new Set<string>()
+  let before: readonly string[] = []
+  for (const [i, row] of rows.entries()) {
+    if (typeof (row as unknown) !== 'object' || (row as unknown) === null) {
+      throw new InvalidArgumentError({ argument: `rows[${i}]`, expected: 'an object', found: String(row) })
+    }
+    const keys = Object.keys(row)
+    // rows are alike, as a rule
+    if (keys.length === before.length && keys.every((key, k) => key === before[k])) continue
+    for (const key of keys) names.add(key)
+    before = keys
+  }
+  return names
 }

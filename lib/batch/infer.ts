@@ -117,7 +117,7 @@ export function vectorOf(values: readonly unknown[], { type, dotted = false }: {
 
 /** As `vectorOf`, for values that were collected: what their arrival told is not asked of them again. */
 export function vectorOfCollected(column: CollectedColumn, { type, dotted = false }: { type?: ColumnType | undefined, dotted?: boolean } = {}): Inferred {
-  const vector = type === undefined ? column.vector({ allowNaN: !dotted }) : undefined
+  const vector = column.vector({ allowNaN: !dotted, type })
   return vector ? { vector, wide: false, bad: [] } : vectorOf(column.values(), { type, dotted })
 }
 

@@ -115,10 +115,6 @@ async function consume(result: unknown, collector: RowCollector, signal: AbortSi
   if (typeof result !== 'object' || result === null) {
     throw new FetcherContractError({ batch: index, reason: `it answered with ${result === null ? 'null' : `a ${typeof result}`} instead of rows` })
   }
-  if (Array.isArray(result)) {
-    collector.addAll(result)
-    return
-  }
   if (Symbol.asyncIterator in result) {
     const reader = abortableReader(result as AsyncIterable<unknown>, signal)
     try {
@@ -129,5 +125,6 @@ async function consume(result: unknown, collector: RowCollector, signal: AbortSi
     return
   }
   if (!(Symbol.iterator in result)) throw new FetcherContractError({ batch: index, reason: 'it answered with an object that is no list of rows' })
-  for (const row of result as Iterable<unknown>) collector.add(row)
+  if (Array.isArray(result) && result[Symbol.iterator] === Array.prototype[Symbol.iterator]) collector.addAll(result)
+  else for (const row of result as Iterable<unknown>) collector.add(row)
 }

@@ -1,19 +1,10 @@
 import { GeneratedFunctions } from '../batch/generated.js'
+import { readProperty } from '../batch/read-property.js'
 import { stepInto } from '../json/extract.js'
 import { valueIn, type RowSlot } from './row-slots.js'
 
-/** Puts one property of each of the first `count` objects into `into`. */
-type PropertyReader = (objects: readonly unknown[], count: number, into: unknown[]) => void
-
 /** Replaces the first `count` documents by one property of each, null where they have none; `other` answers for what is no plain object. */
 type KeyReader = (documents: unknown[], count: number, other: (document: unknown) => unknown) => void
-
-const properties = new GeneratedFunctions<string, PropertyReader>({
-  code: name => ({ parameters: ['objects', 'count', 'into'], body: `for(let i=0;i<count;i++)into[i]=objects[i][${JSON.stringify(name)}]` }),
-  plain: name => (objects, count, into) => {
-    for (let i = 0; i < count; i++) into[i] = (objects[i] as Record<string, unknown>)[name]
-  }
-})
 
 const keysOfDocuments = new GeneratedFunctions<string, KeyReader>({
   code: key => ({ parameters: ['documents', 'count', 'other'],
@@ -23,11 +14,6 @@ const keysOfDocuments = new GeneratedFunctions<string, KeyReader>({
     for (let i = 0; i < count; i++) documents[i] = other(documents[i])
   }
 })
-
-/** Read a property of many objects. A name that every object inherits is not looked at here. */
-export function readProperty(objects: readonly unknown[], name: string, into: unknown[]): void {
-  properties.for(name)(objects, objects.length, into)
-}
 
 /** A slot's values in many rows, each as `valueIn` gives it: the rows are gone through once for each property instead of once for all. */
 export function readColumn(rows: readonly object[], slot: RowSlot, into: unknown[]): void {

@@ -1,11 +1,12 @@
 import { types } from 'node:util'
 import { CollectedColumn } from '../batch/collected-column.js'
 import { idAt, idFromSource, lowerBound, type Id, type IdArray } from '../batch/ids.js'
+import { arePlain, readProperty } from '../batch/read-property.js'
 import { RowBatch } from '../batch/row-batch.js'
 import type { FetchedBatch, RawColumn } from '../batch/window.js'
 import { batchRows } from './batch-rows.js'
 import { FetcherContractError, messageOf, type MillraceError } from '../errors.js'
-import { readColumn, readProperty } from './read-column.js'
+import { readColumn } from './read-column.js'
 import { isSameIn, propertyIn, propertyOf, valueIn, type Property, type RowSlot } from './row-slots.js'
 
 interface CollectorOptions {
@@ -111,7 +112,9 @@ export class RowCollector {
   /** @param addOne takes an item that needs a look of its own */
   #addMany(items: readonly unknown[], addOne: (item: unknown) => void): void {
     for (let from = 0; from < items.length; from += BLOCK_ROWS) {
-      const block = items.slice(from, from + BLOCK_ROWS)
+      // no slice: that asks the class of the array, which may be the caller's, for another one
+      const block = new Array<unknown>(Math.min(BLOCK_ROWS, items.length - from))
+      for (let i = 0; i < block.length; i++) block[i] = items[from + i]
       if (!this.#addColumns(block)) for (const item of block) addOne(item)
     }
   }
@@ -244,18 +247,7 @@ export class RowCollector {
   }
 }
 
-/** Plain objects. What has a class may have getters, which may hand out one object for all rows: it must be copied before the next is asked. */
-function arePlain(items: readonly unknown[]): items is readonly object[] {
-  for (let i = 0; i < items.length; i++) {
-    const item = items[i]
-    if (typeof item !== 'object' || item === null) return false
-    const prototype: unknown = Object.getPrototypeOf(item)
-    if (prototype !== Object.prototype && prototype !== null) return false
-  }
-  return true
-}
-
-/** Whether some property of an object is computed; the rows of one answer are alike. */
+/** Whether some property of an object is computed, and may hand out one object for all rows; the rows of one answer are alike. */
 function hasGetters(row: object, slots: readonly RowSlot[]): boolean {
   return types.isProxy(row) || slots.some(({ property, path }) => [property?.name, path?.base.name].some(name =>
     name !== undefined && Object.getOwnPropertyDescriptor(row, name)?.get !== undefined))

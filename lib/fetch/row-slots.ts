@@ -1,5 +1,6 @@
 import type { ColumnType } from '../batch/column-type.js'
 import { ownValue, sameOwnValue } from '../batch/own-value.js'
+import { isInherited } from '../batch/read-property.js'
 import { followPath } from '../json/extract.js'
 import type { RequestColumns } from './request-columns.js'
 
@@ -23,12 +24,9 @@ export interface RowSlot {
   declared: ColumnType | undefined
 }
 
-/** Names that objects inherit: taken from a row only as its own properties. */
-const INHERITED = new Set(Object.getOwnPropertyNames(Object.prototype))
-
 /** How to read the property of this name. */
 export function propertyOf(name: string): Property {
-  return { name, isInherited: INHERITED.has(name) }
+  return { name, isInherited: isInherited(name) }
 }
 
 /** A row's property; undefined also for what the row only inherits from Object. */

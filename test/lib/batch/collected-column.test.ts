@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { CollectedColumn } from '../../../lib/batch/collected-column.js'
 import { storageValues } from '../../../lib/batch/cells.js'
-import { vectorOfCollected } from '../../../lib/batch/infer.js'
+import { vectorOf, vectorOfCollected } from '../../../lib/batch/infer.js'
 import { concatVectors } from '../../../lib/batch/combine.js'
 import { shuffled } from '../../support/fetchers.js'
 import { mulberry32 as seeded } from '../../support/random.js'
@@ -57,6 +57,21 @@ describe('a collected column', () => {
         expect(many.values()).to.deep.equal(one.values())
         expect(many.absent()).to.deep.equal(one.absent())
         expect(vectorOfCollected(many).vector.type).to.equal(vectorOfCollected(one).vector.type)
+      }
+    }
+  })
+
+  it('is of a declared type what its values are one by one', () => {
+    const random = seeded(4)
+    const kinds: (() => unknown)[] = [() => null, () => Math.floor(random() * 2 ** 40) - 2 ** 39, () => Math.floor(random() * 100), () => random(), () => -0, () => NaN, () => Infinity,
+      () => 2 ** 31, () => -(2 ** 31), () => 2 ** 53, () => 'text', () => '5', () => '\ud800', () => new Date(Math.floor(random() * 2e12)), () => new Date(NaN), () => true, () => 5n]
+    for (let round = 0; round < 2000; round++) {
+      const some = kinds.filter(() => random() < 0.15)
+      const values = Array.from({ length: Math.floor(random() * 6) }, () => some.length === 0 ? null : some[Math.floor(random() * some.length)]!())
+      for (const type of ['int32', 'int64', 'float32', 'float64', 'text', 'json', 'timestamp', 'timestamptz', 'date', 'bool', 'decimal(9,2)'] as const) {
+        const [fast, slow] = [vectorOfCollected(CollectedColumn.of(values), { type }), vectorOf(values, { type })]
+        expect(storageValues(fast.vector)).to.deep.equal(storageValues(slow.vector))
+        expect([fast.vector.type, fast.vector.length, fast.wide, fast.bad]).to.deep.equal([type, values.length, slow.wide, slow.bad])
       }
     }
   })

@@ -43,6 +43,19 @@ describe('rows and columns made into batches', () => {
     expect(fromRows([{ id: 1, a: 'x' }, { id: 2 }]).toRows()).to.deep.equal([{ id: 1, a: 'x' }, { id: 2, a: null }])
   })
 
+  it('take own properties only, of any object, in the order in which keys are met', () => {
+    class Base { get inherited(): string { return 'not a column' } }
+    class Made extends Base {
+      id = 3
+      a = 'own'
+    }
+    const rows = [{ id: 1, toString: 'x', a: undefined }, Object.assign(Object.create(null) as Row, { b: 2, id: 2 }), new Made() as unknown as Row]
+    const batch = fromRows(rows)
+    expect(batch.columnNames).to.deep.equal(['id', 'toString', 'a', 'b'])
+    expect(batch.toRows()).to.deep.equal([{ id: 1, toString: 'x', a: null, b: null }, { id: 2, toString: null, a: null, b: 2 }, { id: 3, toString: null, a: 'own', b: null }])
+    expect(fromRows(rows.slice(0, 2)).toRows()).to.deep.equal(batch.toRows().slice(0, 2))
+  })
+
   it('refuse bytes as ids, and what is no list', async () => {
     for (const ids of [Buffer.from('12'), [Buffer.from('12')], 5, null]) {
       let thrown: unknown

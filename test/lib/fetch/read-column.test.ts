@@ -70,6 +70,18 @@ describe('an answer that is an array', () => {
     })()),
     'of plain rows whose getter hands out one object': asked => asked.map(id => Object.defineProperty({ id, a: `a${id}` }, 'doc', { get: () => filled(id) })),
     'of proxies that hand out one object': asked => asked.map(id => new Proxy({ id, a: `a${id}` }, { get: (of, name) => name === 'doc' ? filled(id) : Reflect.get(of, name) as unknown })),
+    'of a class of its own': asked => {
+      class Result extends Array<Row> {
+        constructor(readonly pool: { release(): void }) {
+          super()
+          pool.release()
+        }
+      }
+      const result = new Result({ release: () => undefined })
+      for (const id of asked) result.push(good(id))
+      return result
+    },
+    'of a class that gives other rows when it is gone through': asked => Object.assign([good(99)], { [Symbol.iterator]: () => asked.map(good).values() }),
     'of arrays of rows': asked => [asked.slice(0, 2).map(good), asked.slice(2).map(good)],
     'of rows and arrays of rows': asked => [good(asked[0]!), asked.slice(1).map(good)]
   }
