@@ -31,17 +31,23 @@ export function messageOf(error: unknown): string {
   }
 }
 
+/** Keep a field out of what is printed of an error nobody caught: the message says what it comes to, and it may be thousands of lines. */
+function unprinted(error: Error, field: string): void {
+  Object.defineProperty(error, field, { enumerable: false })
+}
+
 /** Base class of all errors of this library. */
 export class MillraceError extends Error {
   readonly code: string
-  /** The report of the run (hits, fetched, failures …), when the error ended one. */
+  /** The report of the run (hits, fetched, failures …), when the error ended one. Not printed with the error. */
   report?: unknown
 
   constructor(code: string, message: string, { cause, report }: MillraceErrorOptions = {}) {
     super(message, cause === undefined ? undefined : { cause })
     this.name = new.target.name
     this.code = code
-    if (report !== undefined) this.report = report
+    this.report = report
+    unprinted(this, 'report')
   }
 }
 
@@ -98,7 +104,7 @@ export interface BatchFailure {
   cause: unknown
 }
 
-/** Fetches failed (threw, timed out, lost their connection). The other batches were delivered and cached. */
+/** Fetches failed (threw, timed out, lost their connection). The other batches were delivered and cached. `failures` is not printed with the error. */
 export class BatchFailedError extends MillraceError {
   readonly failures: readonly BatchFailure[]
   constructor({ failures, ...rest }: { failures: readonly BatchFailure[] } & MillraceErrorOptions) {
@@ -108,6 +114,7 @@ export class BatchFailedError extends MillraceError {
       `fetched${first ? `; batch ${first.batch} (ids ${rangeText(first.ids)}): ${messageOf(first.cause)}` : ''}; ` +
       'what succeeded is kept, run again to fetch the rest', { cause: first?.cause, ...rest })
     this.failures = failures
+    unprinted(this, 'failures')
   }
 }
 

@@ -3,9 +3,10 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
+import { inspect } from 'node:util'
 import { getData } from '../../pipelines/get-data.js'
 import { streamData } from '../../pipelines/stream-data.js'
-import type { MillraceError } from '../../lib/errors.js'
+import type { BatchFailedError, MillraceError } from '../../lib/errors.js'
 import type { RunReport } from '../../lib/report.js'
 import type { ProgressEvent, ProgressReporter } from '../../lib/run.js'
 import { fromRows } from '../../lib/batch/from-rows.js'
@@ -89,6 +90,14 @@ describe('a report', () => {
     expect(failures.map(({ batch, ids, cause }) => [batch, ids, (cause as MillraceError).code])).to.deep.equal([[0, [3, 5], 'ERR_JSON_PARSE'], [1, [120], 'ERR_JSON_PARSE']])
     const contract = await rejection<MillraceError>(getData({ ...request([1000, 1001]), fetcher: (async () => 'rows') as never }))
     expect((contract.report as RunReport).failures.map(({ ids }) => ids)).to.deep.equal([[1000, 1001]])
+  })
+
+  it('is on the error that ends a run, and not printed with it', async () => {
+    const fetcher = (): Promise<never> => Promise.reject(new Error('no connection'))
+    const error = await rejection<BatchFailedError>(getData({ ...request(range(0, 5000)), fetcher, retries: 0 }))
+    expect([error.failures.length, (error.report as RunReport).failures.length, error.failures[49]!.ids.length]).to.deep.equal([50, 50, 100])
+    expect(inspect(error).split('\n').length).to.be.below(40)
+    expect(inspect(error)).to.match(/50 batches \(5000 ids\).*no connection/)
   })
 
   it('keeps one error of a million bad rows', async () => {
