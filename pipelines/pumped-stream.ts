@@ -1,6 +1,7 @@
 import { addAbortSignal, Readable } from 'node:stream'
 import type { RowBatch } from '../lib/batch/row-batch.js'
 import type { Row } from '../lib/batch/row-factory.js'
+import { closed } from './request.js'
 
 /**
  * A stream of batches that an async generator makes. Nothing happens before it is read; a reader that stops reading stops the
@@ -32,8 +33,14 @@ export abstract class PumpedStream<R extends object = Row> extends Readable {
     else callback(error)
   }
 
-  override [Symbol.asyncIterator](): NodeJS.AsyncIterator<RowBatch<R>> {
-    return super[Symbol.asyncIterator]() as NodeJS.AsyncIterator<RowBatch<R>>
+  /** Batch by batch. Whoever leaves early (`break`) goes on when everything is released, and what had come is kept. */
+  override async * [Symbol.asyncIterator](): AsyncGenerator<RowBatch<R>, undefined, undefined> {
+    try {
+      yield * super[Symbol.asyncIterator]() as AsyncIterable<RowBatch<R>>
+    } finally {
+      await closed(this)
+    }
+    return undefined
   }
 
   /** Never rejects: whatever happens ends the stream or destroys it. */

@@ -3,10 +3,11 @@ import { gatherVector, nullVector, type BytesVector, type DictionaryVector, type
 import type { ColumnChunkMeta } from './column-chunk.js'
 import { wrapCorruption } from './corruption.js'
 import { decodeList } from './decode-list.js'
-import { decodePlain, pickPlain } from './decode-plain.js'
+import { decodePlain, isPlainBytes, pickPlain } from './decode-plain.js'
 import { decodeHybrid, ranksOf, solePackedValues, soleRepeatedValue } from './hybrid.js'
 import { maxDefinition, readPages, type ColumnPages } from './pages.js'
 import { spreadArray } from './plain-numbers.js'
+import { decodeByteStrings } from './plain-texts.js'
 
 type Codes = Uint8Array | Uint16Array | Uint32Array
 
@@ -52,6 +53,7 @@ function decodeRows(type: ColumnType, pages: ColumnPages, rows: number): Vector 
     checkCodes(codes, dictionary.length)
     return { form: 'dictionary', type, length: rows, dictionary, ...(valid ? { codes: spreadArray(codes, valid), valid } : { codes }) }
   }
+  if (valid && isPlainBytes(type)) return decodeByteStrings(type, pages.values, present, valid)
   const compact = decodePlain(type, pages.values, present)
   return valid ? spread(compact, valid) : compact
 }

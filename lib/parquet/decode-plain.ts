@@ -17,6 +17,11 @@ function checkRoom(type: ColumnType, page: Uint8Array, count: number): void {
   if (leastBytes(type, count) > page.length) throw new Error(`${count} values of ${type} in ${page.length} bytes`)
 }
 
+/** Whether a type's values stand in a page as they are, each behind its length. */
+export function isPlainBytes(type: ColumnType): boolean {
+  return isVariableLength(type) && type !== 'uuid' && !decimalSize(type)
+}
+
 /**
  * The first `count` values of a page, without nulls: a view on the page where it can be one.
  *
@@ -39,8 +44,7 @@ export function decodePlain(type: ColumnType, page: Uint8Array, count: number): 
 export function pickPlain(type: ColumnType, page: Uint8Array, count: number, picks: Uint32Array): FixedVector | BytesVector {
   checkRoom(type, page, count)
   if (!isVariableLength(type)) return { form: 'fixed', type, length: picks.length, values: pickNumbers(type, page, picks) }
-  const size = decimalSize(type)
-  if (type !== 'uuid' && !size) return pickByteStrings(type, page, picks)
+  if (isPlainBytes(type)) return pickByteStrings(type, page, picks)
   const { width } = physicalType(type)
   const picked = new Uint8Array(picks.length * width)
   picks.forEach((pick, i) => picked.set(page.subarray(pick * width, (pick + 1) * width), i * width))

@@ -195,16 +195,19 @@ function liesPlain(page: Uint8Array, starts: Uint32Array, ends: Uint32Array, val
 /**
  * Find `count` PLAIN values in `page`. One pass over the length prefixes; the bytes stay where they are.
  *
+ * @param valid one byte per row, 1 = a value is there, `count` in all; the others become nulls
  * @throws {Error} a length reaches beyond the page
  */
-export function decodeByteStrings(type: ColumnType, page: Uint8Array, count: number): BytesVector {
+export function decodeByteStrings(type: ColumnType, page: Uint8Array, count: number, valid?: Uint8Array): BytesVector {
   if (count * 4 > page.length) throw new Error(`${count} values in ${page.length} bytes`)
-  const starts = new Uint32Array(count)
-  const ends = new Uint32Array(count)
+  const length = valid ? valid.length : count
+  const starts = new Uint32Array(length)
+  const ends = new Uint32Array(length)
   const view = viewOf(page)
   const last = page.length - 4
   let at = 0
-  for (let i = 0; i < count; i++) {
+  for (let i = 0; i < length; i++) {
+    if (valid !== undefined && valid[i] === 0) continue
     // beyond the page it throws by itself; signed, so that all arithmetic stays in small integers
     const size = view.getInt32(at, true)
     if (size < 0 || size > last - at) throw new Error(`value ${i} is cut short`)
@@ -213,7 +216,7 @@ export function decodeByteStrings(type: ColumnType, page: Uint8Array, count: num
     at += size
     ends[i] = at
   }
-  return { form: 'bytes', type, length: count, bytes: page, starts, ends }
+  return { form: 'bytes', type, length, bytes: page, starts, ends, ...(valid ? { valid } : {}) }
 }
 
 /** As {@link decodeByteStrings}, for the values at ascending positions `picks` only; the pass ends at the last one. */

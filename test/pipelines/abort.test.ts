@@ -41,6 +41,21 @@ describe('an abort', () => {
     expect(error.cause).to.have.property('message', 'user left')
   })
 
+  it('by leaving a loop has ended when the loop has: what came is cached, and nobody fetches any more', async () => {
+    const { fetcher, calls } = madeFrom(rowOf)
+    const stream = streamData({ ids: range(0, 300_000), columns, table, cache: cache(), fetcher, batchSize: 10_000 })
+    for await (const batch of stream) {
+      expect(batch.length).to.equal(65_536)
+      break
+    }
+    // nothing is waited for between here and the loop
+    expect(stream.closed).to.equal(true)
+    const asked = calls.length
+    expect((await planData({ ids: range(0, 300_000), columns, table, cache: cache() })).hits).to.be.at.least(65_536)
+    await turns(20)
+    expect(calls.length).to.equal(asked)
+  })
+
   it('while the ids come in lets their stream go, even one that never ends', async () => {
     const abort = new AbortController()
     const ids = new Readable({ objectMode: true, read() { /* never comes */ } })
