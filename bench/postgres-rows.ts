@@ -1,7 +1,7 @@
 /**
  * How long until 1M rows by id are with the caller, from PostgreSQL? millrace cold against its own fetch alone, against the same fetch
- * into DuckDB, against `psql COPY` as the floor; then warm. `fetch-cursor` and `cold-cursor` fetch by cursor where the others
- * fetch by COPY. One job per process: `--job fetch|cold|warm|duckdb|copy|…`.
+ * into DuckDB and Polars, against `psql COPY` as the floor; then warm. `fetch-cursor` and `cold-cursor` fetch by cursor where the others
+ * fetch by COPY. One job per process: `--job fetch|cold|warm|duckdb|polars|copy|…`.
  *
  * Without `--url` it starts a server, makes the table, and runs every job `--runs` times, interleaved, each in a process of its own.
  */
@@ -16,6 +16,7 @@ import pg from 'pg'
 import { getData, postgresSource, streamData, type Fetcher, type RowBatch } from '../index.js'
 import { startPostgres } from '../test/support/postgres.js'
 import { appendRows, openDuckdb, writeFresh } from './engines/duckdb.js'
+import { cacheByPolars } from './engines/polars.js'
 import { printResult } from './support/result.js'
 import { COLUMNS, deliveredRow, shuffled, TABLE, tableIds, type SourceRow } from './support/rows.js'
 
@@ -24,7 +25,7 @@ const { values: options } = parseArgs({ options: {
   /** V8's heap limit for the cold and warm jobs, in MB. */
   heap: { type: 'string' },
   /** Only these jobs, with commas between. */
-  jobs: { type: 'string', default: 'copy,fetch,fetch-cursor,cold-cursor,cold,warm,duckdb,stream' }
+  jobs: { type: 'string', default: 'copy,fetch,fetch-cursor,cold-cursor,cold,warm,duckdb,polars,stream' }
 } })
 const count = Number(options.rows)
 if (options.url === undefined) await runAll()
@@ -46,9 +47,10 @@ async function runAll(): Promise<void> {
     await client.end()
     for (let run = 0; run < Number(options.runs); run++) {
       for (const job of options.jobs.split(',')) {
-        const cache = join(dir, job === 'duckdb' ? 'duckdb' : 'millrace')
+        const isPeer = job === 'duckdb' || job === 'polars'
+        const cache = join(dir, isPeer ? job : 'millrace')
         if (job !== 'warm' && job !== 'stream') rmSync(cache, { recursive: true, force: true })
-        if (job === 'duckdb') mkdirSync(cache)
+        if (isPeer) mkdirSync(cache)
         const heap = options.heap && ['cold', 'warm', 'stream'].includes(job) ? [`--max-old-space-size=${options.heap}`] : []
         if (job === 'stream' && run === 0 || job !== 'stream') {
           const child = fork(fileURLToPath(import.meta.url), ['--job', job, '--url', server.url, '--cache', cache, '--rows', String(count)],
@@ -96,6 +98,10 @@ async function runJob(job: string, url: string): Promise<void> {
       rows = count
       break
     }
+    case 'polars':
+      await cacheByPolars(options.cache!, batchesOf(source.fetch, all))
+      rows = count
+      break
     case 'cold': case 'warm':
       rows = (await getData(request)).length
       break

@@ -32,25 +32,46 @@ interface Series {
 
 const PACKAGE: string = 'nodejs-polars'
 
+async function openPolars(): Promise<Polars> {
+  return (await import(PACKAGE) as { default: Polars }).default
+}
+
+function frameOf(pl: Polars, rows: readonly SourceRow[]): Frame {
+  return pl.DataFrame({
+    id: pl.Series('id', Float64Array.from(rows, row => row.id), pl.Float64).cast(pl.Int64),
+    name: pl.Series('name', rows.map(row => row.name), pl.Utf8),
+    age: pl.Series('age', rows.map(row => row.age), pl.Int32),
+    amount: pl.Series('amount', rows.map(row => row.amount), pl.Float64),
+    'profile.address.city': pl.Series('profile.address.city', rows.map(row => row.profile.address.city), pl.Utf8)
+  })
+}
+
+/** The cache with fetched frames in it: written anew under another name, then renamed. */
+function rewritten(pl: Polars, file: string, cache: Frame | undefined, frames: readonly Frame[]): Frame {
+  const fresh = pl.concat(frames)
+  const all = (cache ? pl.concat([cache.join(fresh, { on: 'id', how: 'anti' }), fresh]) : fresh).sort('id')
+  all.writeParquet(`${file}.tmp`, { compression: 'snappy' })
+  renameSync(`${file}.tmp`, file)
+  return all
+}
+
+/** Put rows into an empty cache. */
+export async function cacheByPolars(cacheDir: string, batches: AsyncIterable<readonly SourceRow[]>): Promise<void> {
+  const pl = await openPolars()
+  const frames: Frame[] = []
+  for await (const rows of batches) frames.push(frameOf(pl, rows))
+  rewritten(pl, join(cacheDir, 'cache.parquet'), undefined, frames)
+}
+
 /** nodejs-polars over one snappy Parquet file: anti join, concat, sort, rewrite, rename; semi join and sort for the answer. */
 export function polarsEngine(): Engine {
   let pl: Polars
-
-  function frameOf(rows: readonly SourceRow[]): Frame {
-    return pl.DataFrame({
-      id: pl.Series('id', Float64Array.from(rows, row => row.id), pl.Float64).cast(pl.Int64),
-      name: pl.Series('name', rows.map(row => row.name), pl.Utf8),
-      age: pl.Series('age', rows.map(row => row.age), pl.Int32),
-      amount: pl.Series('amount', rows.map(row => row.amount), pl.Float64),
-      'profile.address.city': pl.Series('profile.address.city', rows.map(row => row.profile.address.city), pl.Utf8)
-    })
-  }
 
   return {
     name: 'polars',
     fsync: false,
     async open() {
-      pl = (await import(PACKAGE) as { default: Polars }).default
+      pl = await openPolars()
     },
     async run({ ids, delivery, cacheDir, fetch }) {
       const file = join(cacheDir, 'cache.parquet')
@@ -61,11 +82,8 @@ export function polarsEngine(): Engine {
       if (missing.length > 0) {
         const size = batchSizeOf(missing.length)
         const frames: Frame[] = []
-        for (let at = 0; at < missing.length; at += size) frames.push(frameOf(await fetch(missing.subarray(at, at + size))))
-        const fresh = pl.concat(frames)
-        cache = (cache ? pl.concat([cache.join(fresh, { on: 'id', how: 'anti' }), fresh]) : fresh).sort('id')
-        cache.writeParquet(`${file}.tmp`, { compression: 'snappy' })
-        renameSync(`${file}.tmp`, file)
+        for (let at = 0; at < missing.length; at += size) frames.push(frameOf(pl, await fetch(missing.subarray(at, at + size))))
+        cache = rewritten(pl, file, cache, frames)
       }
       return deliver(cache!.join(want, { on: 'id', how: 'semi' }).sort('id'), delivery)
     }

@@ -29,18 +29,22 @@ const ENGINES = ['millrace', 'duckdb', 'polars', 'hyparquet']
 const BEGIN = '<!-- results -->'
 const END = '<!-- /results -->'
 
-/** The tables made of every result file, written into README.md and returned; charts beside the results. */
+/** The tables made of every result file, written into README.md and returned, the main one into the project's README too; charts beside the results. */
 export function writeReport(dir: string, results: string): string {
-  const sections = readdirSync(results).filter(file => file.endsWith('.jsonl') && !file.endsWith('-quick.jsonl')).sort()
-    .map(file => section(file.replace('.jsonl', ''), cellsOf(join(results, file)), results))
-  const report = sections.join('\n\n')
-  const readme = join(dir, 'README.md')
-  if (existsSync(readme)) {
-    const text = readFileSync(readme, 'utf8')
-    const [from, to] = [text.indexOf(BEGIN), text.indexOf(END)]
-    if (from !== -1 && to !== -1) writeFileSync(readme, `${text.slice(0, from + BEGIN.length)}\n${report}\n${text.slice(to)}`)
-  }
+  const names = readdirSync(results).filter(file => file.endsWith('.jsonl') && !file.endsWith('-quick.jsonl')).map(file => file.replace('.jsonl', '')).sort()
+  const sections = new Map(names.map(name => [name, section(name, cellsOf(join(results, `${name}.jsonl`)), results)]))
+  const report = [...sections.values()].join('\n\n')
+  write(join(dir, 'README.md'), report)
+  const table = sections.get('million-rows')?.split('\n').filter(line => line.startsWith('|')).join('\n')
+  if (table !== undefined) write(join(dir, '../README.md'), table)
   return report
+}
+
+/** Put text between the marks of a file. */
+function write(file: string, report: string): void {
+  const text = existsSync(file) ? readFileSync(file, 'utf8') : ''
+  const [from, to] = [text.indexOf(BEGIN), text.indexOf(END)]
+  if (from !== -1 && to !== -1) writeFileSync(file, `${text.slice(0, from + BEGIN.length)}\n${report}\n${text.slice(to)}`)
 }
 
 function cellsOf(file: string): Cell[] {

@@ -1,5 +1,6 @@
 import { InvalidArgumentError } from '../errors.js'
 import { newReport, type RunReport } from '../report.js'
+import { buildVector } from './build.js'
 import { columnOf, fillColumn, type Column } from './cells.js'
 import type { Field } from './column-type.js'
 import { unifyFields } from './combine.js'
@@ -37,10 +38,9 @@ export class Table<R extends object = Row> implements Iterable<R> {
   column(name: string): Column {
     const known = this.#columns.get(name)
     if (known) return known
-    if (!this.columnNames.includes(name)) {
-      throw new InvalidArgumentError({ argument: 'column', expected: `one of ${this.columnNames.join(', ')}`, found: name })
-    }
-    const column = joinColumns(this.batches, name)
+    const field = this.schema.find(each => each.name === name)
+    if (!field) throw new InvalidArgumentError({ argument: 'column', expected: `one of ${this.columnNames.join(', ')}`, found: name })
+    const column = this.length === 0 ? columnOf(buildVector(field.type, [])) : joinColumns(this.batches, name)
     this.#columns.set(name, column)
     return column
   }

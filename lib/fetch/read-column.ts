@@ -15,35 +15,50 @@ const keysOfDocuments = new GeneratedFunctions<string, KeyReader>({
   }
 })
 
-/** A slot's values in many rows, each as `valueIn` gives it: the rows are gone through once for each property instead of once for all. */
-export function readColumn(rows: readonly object[], slot: RowSlot, into: unknown[]): void {
+/**
+ * A slot's values in many rows, each as `valueIn` gives it: the rows are gone through once for each property instead of once for all.
+ *
+ * @returns false where one object stands in two rows that follow one another: it may be filled anew whenever it is asked for, and must be
+ * copied before it is asked for again
+ */
+export function readColumn(rows: readonly object[], slot: RowSlot, into: unknown[]): boolean {
   const { property, path, isDocument } = slot
   if (property?.isInherited === true || path?.base.isInherited === true) {
     readEach(rows, slot, into)
-    return
+    return !repeatsObject(into, rows.length)
   }
   if (property) {
     readProperty(rows, property.name, into)
+    if (repeatsObject(into, rows.length)) return false
     if (!path) {
       // documents are taken apart by their paths
       if (isDocument) for (let i = 0; i < rows.length; i++) if (typeof into[i] === 'object' && into[i] !== null) into[i] = undefined
-      return
+      return true
     }
     const ready = countDefined(into, rows.length)
     if (ready > 0) {
       if (ready < rows.length) readEach(rows, slot, into)
-      return
+      return true
     }
   }
-  if (path) readPath(rows, path, into)
+  return path === undefined || readPath(rows, path, into)
+}
+
+function repeatsObject(values: readonly unknown[], count: number): boolean {
+  for (let i = 1; i < count; i++) {
+    const value = values[i]
+    if (value === values[i - 1] && typeof value === 'object' && value !== null) return true
+  }
+  return false
 }
 
 function readEach(rows: readonly object[], slot: RowSlot, into: unknown[]): void {
   for (let i = 0; i < rows.length; i++) into[i] = valueIn(rows[i]!, slot)
 }
 
-function readPath(rows: readonly object[], { base, keys }: NonNullable<RowSlot['path']>, into: unknown[]): void {
+function readPath(rows: readonly object[], { base, keys }: NonNullable<RowSlot['path']>, into: unknown[]): boolean {
   readProperty(rows, base.name, into)
+  if (repeatsObject(into, rows.length)) return false
   keys.forEach((key, depth) => {
     const other = depth === 0
       ? (document: unknown): unknown => typeof document === 'object' && document !== null ? stepInto(document, key) ?? null : undefined
@@ -52,6 +67,7 @@ function readPath(rows: readonly object[], { base, keys }: NonNullable<RowSlot['
     if (key in Object.prototype) for (let i = 0; i < rows.length; i++) into[i] = other(into[i])
     else keysOfDocuments.for(key)(into, rows.length, other)
   })
+  return !repeatsObject(into, rows.length)
 }
 
 function countDefined(values: readonly unknown[], count: number): number {

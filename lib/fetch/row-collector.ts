@@ -121,7 +121,7 @@ export class RowCollector {
 
   /**
    * Take rows column by column, which is several times faster than row by row; false, with nothing taken, where some item needs a look of
-   * its own: it is no plain row, its id is none or came before, or it cannot be read.
+   * its own: it is no plain row, its id is none or came before, it cannot be read, or it shares an object with its neighbour.
    */
   #addColumns(items: readonly unknown[]): boolean {
     const { slots } = this.#options
@@ -134,17 +134,20 @@ export class RowCollector {
       if (!placed) return false
       const { rows, positions, isRun } = placed
       const at = isRun ? positions[0]! : positions
-      slots.forEach((slot, c) => {
-        readColumn(rows, slot, values)
+      const isTaken = slots.every((slot, c) => {
+        if (!readColumn(rows, slot, values)) return false
         this.#columns[c]!.setAll(values, rows.length, at)
+        return true
       })
-      this.#rows += items.length
-      return true
+      if (isTaken) {
+        this.#rows += items.length
+        return true
+      }
     } catch {
       // row by row it shows which one is to blame
-      placed?.positions.forEach(position => { this.#seen[position] = 0 })
-      return false
     }
+    placed?.positions.forEach(position => { this.#seen[position] = 0 })
+    return false
   }
 
   /** The rows that were asked for, marked as seen; undefined, with nothing marked, where an id is none or came before. */

@@ -28,7 +28,7 @@ const SIGNATURE = Uint8Array.of(0x50, 0x47, 0x43, 0x4f, 0x50, 0x59, 0x0a, 0xff, 
 /** The signature, flags, and the length of a header extension. */
 const HEADER_BYTES = 19
 const FIRST_BYTES = 1024 * 1024
-const FIRST_ROWS = 16_384
+const FIRST_ROWS = 1024
 /** A buffer that one large answer made larger than this is not kept. */
 const MAX_KEPT_BYTES = 16 * 1024 * 1024
 

@@ -9,7 +9,7 @@ import type { BatchStream } from './postgres-stream.js'
 
 const [READY_FOR_QUERY, COPY_DONE, COPY_OUT] = [0x5a, 0x63, 0x48]
 /** A batch has fewer rows than it may where they are as large as this together. */
-const BATCH_BYTES = 2 * 1024 * 1024
+const BATCH_BYTES = 4 * 1024 * 1024
 
 /** What is read by COPY. */
 export interface CopyStreamOptions extends StopOptions {

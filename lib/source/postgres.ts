@@ -178,7 +178,7 @@ export interface PostgresSourceOptions {
   pool: PgPool
   /** Fetches in flight at once (default 2; more gains nothing on most servers). */
   maxConcurrency?: number
-  /** Most rows per RowBatch (default 8192; 65,536, and about 2 MiB, where they are read by COPY). */
+  /** Most rows per RowBatch (default 8192; 65,536, and about 4 MiB, where they are read by COPY). */
   batchRows?: number
   /** The longest silence tolerated from the server, in ms (default 0 = no limit). */
   timeoutMs?: number

@@ -106,6 +106,17 @@ describe('a table', () => {
     expect([...table].length).to.equal(14)
   })
 
+  it('has columns, of their types, where it has no rows', () => {
+    const columns = (['int64', 'int32', 'float64', 'timestamptz', 'text', 'bool', 'json', 'null', 'list<int64>'] as const).map(type => ({ name: type, type, nullable: true }))
+    for (const table of [new Table([], { columns }), new Table([fromRows([]), fromRows([])])]) {
+      expect(table.toRows()).to.deep.equal([])
+      for (const name of table.columnNames) expect(table.column(name)).to.have.length(0)
+    }
+    const none = new Table([], { columns })
+    expect(columns.map(({ name }) => none.column(name).constructor.name)).to.deep.equal(
+      ['Float64Array', 'Int32Array', 'Float64Array', 'BigInt64Array', 'Array', 'Array', 'Array', 'Array', 'Array'])
+  })
+
   it('prints its first and last rows aligned, wide and long texts cut', () => {
     const lines = inspect(new Table(batches)).split('\n')
     expect(lines[0]).to.equal('14 rows × 3 columns')
