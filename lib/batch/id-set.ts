@@ -145,34 +145,20 @@ class IdCollector {
 
 function bitmapOf(chunks: readonly ArrayLike<number>[], base: number, span: number): SafeIds {
   const words = new Uint32Array(Math.ceil(span / 32))
-  // offsets may have more than 31 bits; below that, shifts cost a third of a division
-  const mark = span < 0x80000000 ? markNear : markFar
-  return { form: 'bitmap', base, words, count: chunks.reduce((count, chunk) => count + mark(chunk, base, words), 0) }
-}
-
-/** Set the bits of ids; returns how many were not set before. */
-function markNear(ids: ArrayLike<number>, base: number, words: Uint32Array): number {
   let count = 0
-  for (let i = 0; i < ids.length; i++) {
-    const offset = ids[i]! - base
-    const at = offset >>> 5
-    const bit = 1 << (offset & 31)
-    if ((words[at]! & bit) === 0) count++
-    words[at]! |= bit
+  for (const chunk of chunks) {
+    for (let i = 0; i < chunk.length; i++) {
+      const offset = chunk[i]! - base
+      const at = Math.floor(offset / 32)
+      // offsets may have more than 31 bits; `&` keeps the low ones of any integer, and is cheaper than a remainder
+      const bit = 1 << (offset & 31)
+      if ((words[at]! & bit) === 0) {
+        words[at]! |= bit
+        count++
+      }
+    }
   }
-  return count
-}
-
-function markFar(ids: ArrayLike<number>, base: number, words: Uint32Array): number {
-  let count = 0
-  for (let i = 0; i < ids.length; i++) {
-    const offset = ids[i]! - base
-    const at = Math.floor(offset / 32)
-    const bit = 1 << (offset % 32)
-    if ((words[at]! & bit) === 0) count++
-    words[at]! |= bit
-  }
-  return count
+  return { form: 'bitmap', base, words, count }
 }
 
 /** Sort in place and drop repeats. */

@@ -36,9 +36,10 @@ export function readColumn(rows: readonly object[], slot: RowSlot, into: unknown
       return true
     }
     const ready = countDefined(into, rows.length)
+    if (ready === rows.length) return true
     if (ready > 0) {
-      if (ready < rows.length) readEach(rows, slot, into)
-      return true
+      readEach(rows, slot, into)
+      return !repeatsObject(into, rows.length)
     }
   }
   return path === undefined || readPath(rows, path, into)

@@ -24,7 +24,6 @@ export function spreadArray<A extends FixedArray | Uint16Array | Uint32Array>(co
   const spread = new (compact.constructor as new (length: number) => A)(valid.length)
   // one loop per kind of array: a loop that sees several is several times slower
   if (compact instanceof Float64Array) spreadDoubles(compact, valid, spread as Float64Array)
-  else if (compact instanceof Uint32Array) spreadOffsets(compact, valid, spread as Uint32Array)
   else spreadOthers(compact as Int32Array, valid, spread as Int32Array)
   return spread
 }
@@ -33,11 +32,7 @@ function spreadDoubles(compact: Float64Array, valid: Uint8Array, spread: Float64
   for (let i = 0, from = 0; i < valid.length; i++) if (valid[i] !== 0) spread[i] = compact[from++]!
 }
 
-function spreadOffsets(compact: Uint32Array, valid: Uint8Array, spread: Uint32Array): void {
-  for (let i = 0, from = 0; i < valid.length; i++) if (valid[i] !== 0) spread[i] = compact[from++]!
-}
-
-function spreadOthers<A extends Exclude<FixedArray, Float64Array> | Uint16Array>(compact: A, valid: Uint8Array, spread: A): void {
+function spreadOthers<A extends Exclude<FixedArray, Float64Array> | Uint16Array | Uint32Array>(compact: A, valid: Uint8Array, spread: A): void {
   for (let i = 0, from = 0; i < valid.length; i++) if (valid[i] !== 0) spread[i] = compact[from++]!
 }
 

@@ -74,6 +74,8 @@ describe('an answer that is an array', () => {
       : Object.defineProperty({ id, a: `a${id}` }, 'doc', { get: () => filled(id) })),
     'of plain rows with a getter whose insides are one object': asked => asked.map((id, i) => i === 0 ? good(id)
       : Object.defineProperty({ id, a: `a${id}` }, 'doc', { get: () => ({ ...filled(id) }) })),
+    'of rows some of which have the path ready-made, and the others one document': asked => asked.map((id, i) => i === 0
+      ? { id, a: `a${id}`, 'doc.x': { of: id } } : Object.defineProperty({ id, a: `a${id}` }, 'doc', { get: () => filled(id) })),
     'of rows that share an object': asked => {
       const doc = { x: { of: 1 } }
       return asked.map(id => ({ id, a: `a${id}`, doc: id === 1 ? doc : { x: { of: id } } }))
