@@ -75,9 +75,11 @@ export function parquetSink({ columns, forward = false, onMissing = 'error', cac
         const misses = item.misses?.length ?? item.ids.length
         const { fetched, rows, retyped } = mergeWindow(item, { idColumn, names, nullRows: onMissing === 'null' })
         for (const { batch, ids, cause } of badRows(item)) item.run.failure(batch, ids, cause)
-        if (fetched) await committer.add(fetched, retyped)
-        item.run.report.rows += rows?.length ?? 0
-        if (forward && rows) yield rows
+        if (fetched.length > 0) await committer.add(fetched, retyped)
+        for (const batch of rows) {
+          item.run.report.rows += batch.length
+          if (forward) yield batch
+        }
         item.run.settle(misses)
       }
       ended = true

@@ -5,8 +5,8 @@ import type { IdArray } from './ids.js'
 import { rowFactory, type Row } from './row-factory.js'
 import { gatherVector, sliceVector, type Vector } from './vector.js'
 
-/** Rows that an iterator makes at a time. */
-const ITERATED_ROWS = 2048
+/** Rows made at a time: few enough that what their columns are decoded into stays in the processor's cache, and dies young. */
+const BLOCK_ROWS = 2048
 
 /**
  * The columnar unit that flows: some rows, sorted by id, each id once, a vector per column. The first column is the id.
@@ -63,8 +63,9 @@ export class RowBatch<R extends object = Row> implements Iterable<R> {
 
   /** All rows as plain objects. */
   toRows(): R[] {
-    const cells = this.vectors.map(vector => cellsOf(vector))
-    return rowFactory(this.columnNames)(cells, 0, this.length) as R[]
+    const rows = new Array<R>(this.length)
+    fillRows(this, rows, 0)
+    return rows
   }
 
   /** Rows are made a few at a time: what a reader does not keep dies young. */
@@ -77,7 +78,7 @@ export class RowBatch<R extends object = Row> implements Iterable<R> {
         if (at === rows.length) {
           if (next === this.length) return { done: true, value: undefined }
           const from = next
-          next = Math.min(from + ITERATED_ROWS, this.length)
+          next = Math.min(from + BLOCK_ROWS, this.length)
           rows = this.slice(from, next).toRows()
           at = 0
         }
@@ -112,6 +113,32 @@ export class RowBatch<R extends object = Row> implements Iterable<R> {
     if (!vector) throw unknownColumn(name, this.columnNames)
     return vector
   }
+}
+
+/** Make a batch's rows and put them into a longer array, from `at` on. */
+export function fillRows<R extends object>(batch: RowBatch<R>, rows: R[], at: number): void {
+  const factory = rowFactory(batch.columnNames)
+  for (let from = 0; from < batch.length; from += BLOCK_ROWS) {
+    const block = batch.slice(from, Math.min(from + BLOCK_ROWS, batch.length))
+    factory(block.vectors.map(rowCells), block.length, rows as Row[], at + from)
+  }
+}
+
+/** Small integers go into an object as they are; out of an array of doubles each would take a number object of its own. */
+function rowCells(vector: Vector): Column {
+  const cells = cellsOf(vector)
+  return vector.type === 'int64' && cells instanceof Float64Array ? smallIntegers(cells) ?? cells : cells
+}
+
+/** Undefined where some number has more than 32 bits. */
+function smallIntegers(numbers: Float64Array): Int32Array | undefined {
+  const integers = new Int32Array(numbers.length)
+  for (let i = 0; i < integers.length; i++) {
+    const number = numbers[i]!
+    integers[i] = number
+    if (integers[i] !== number) return undefined
+  }
+  return integers
 }
 
 /** A batch's ids as it holds them, not to be changed. */

@@ -4,8 +4,8 @@ import { GeneratedFunctions } from './generated.js'
 /** A row as callers see it: a plain object, one own property per column. */
 export type Row = Record<string, unknown>
 
-/** Makes the rows `from` (inclusive) to `to` (exclusive) of columns given in the order of the factory's names. */
-export type RowFactory = (columns: readonly Column[], from: number, to: number) => Row[]
+/** Makes the first `count` rows of columns given in the order of the factory's names, and puts them into `rows` from `at` on. */
+export type RowFactory = (columns: readonly Column[], count: number, rows: Row[], at: number) => void
 
 /** An object literal with fixed keys is the fastest way V8 makes objects. */
 const factories = new GeneratedFunctions<readonly string[], RowFactory>({
@@ -13,17 +13,14 @@ const factories = new GeneratedFunctions<readonly string[], RowFactory>({
     const columns = names.map((_, c) => `c${c}=columns[${c}]`).join(',')
     // the array form of a computed key is not needed: JSON text is a valid literal key, line separators included since ES2019
     const literal = names.map((name, c) => `${JSON.stringify(name)}:c${c}[i]`).join(',')
-    return { parameters: ['columns', 'from', 'to'],
-      body: `const ${columns || 'none=0'};const rows=new Array(to-from);for(let i=from;i<to;i++)rows[i-from]={${literal}};return rows` }
+    return { parameters: ['columns', 'count', 'rows', 'at'], body: `const ${columns || 'none=0'};for(let i=0;i<count;i++)rows[at+i]={${literal}}` }
   },
-  plain: names => (columns, from, to) => {
-    const rows = new Array<Row>(to - from)
-    for (let i = from; i < to; i++) {
+  plain: names => (columns, count, rows, at) => {
+    for (let i = 0; i < count; i++) {
       const row: Row = {}
       for (let c = 0; c < names.length; c++) row[names[c]!] = columns[c]![i]
-      rows[i - from] = row
+      rows[at + i] = row
     }
-    return rows
   }
 })
 

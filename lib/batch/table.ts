@@ -5,7 +5,7 @@ import { columnOf, fillColumn, type Column } from './cells.js'
 import type { Field } from './column-type.js'
 import { unifyFields } from './combine.js'
 import { formatTable } from './format-table.js'
-import type { RowBatch } from './row-batch.js'
+import { fillRows, type RowBatch } from './row-batch.js'
 import type { Row } from './row-factory.js'
 
 /**
@@ -47,8 +47,12 @@ export class Table<R extends object = Row> implements Iterable<R> {
 
   /** All rows as plain objects. */
   toRows(): R[] {
-    const rows: R[] = []
-    for (const batch of this.batches) for (const row of batch.toRows()) rows.push(row)
+    const rows = new Array<R>(this.length)
+    let at = 0
+    for (const batch of this.batches) {
+      fillRows(batch, rows, at)
+      at += batch.length
+    }
     return rows
   }
 
@@ -86,12 +90,9 @@ function joinColumns(batches: readonly RowBatch<object>[], name: string): Column
 }
 
 function joinTyped(columns: readonly Column[], length: number): Column {
-  const typed = columns.every(column => ArrayBuffer.isView(column))
-  const sameKind = typed && columns.every(column => column.constructor === columns[0]!.constructor)
-  const integers = typed && columns.every(column => column instanceof BigInt64Array || (column instanceof Float64Array && column.every(Number.isSafeInteger)))
   let at = 0
-  if (sameKind || (integers && columns.length > 0)) {
-    const joined = sameKind ? new (columns[0]!.constructor as new (length: number) => NumberArray)(length) : new BigInt64Array(length)
+  if (columns.every(column => ArrayBuffer.isView(column)) && (ofOneKind(columns) || columns.every(holdsIntegers))) {
+    const joined = ofOneKind(columns) ? new (columns[0]!.constructor as new (length: number) => NumberArray)(length) : new BigInt64Array(length)
     for (const column of columns as readonly NumberArray[]) {
       joined.set((joined instanceof BigInt64Array && !(column instanceof BigInt64Array) ? BigInt64Array.from(column, BigInt) : column) as never, at)
       at += column.length
@@ -101,4 +102,12 @@ function joinTyped(columns: readonly Column[], length: number): Column {
   const joined = new Array<unknown>(length)
   for (const column of columns) for (let i = 0; i < column.length; i++) joined[at++] = column[i]
   return joined
+}
+
+function ofOneKind(columns: readonly Column[]): boolean {
+  return columns.every(column => column.constructor === columns[0]!.constructor)
+}
+
+function holdsIntegers(column: Column): boolean {
+  return column instanceof BigInt64Array || (column instanceof Float64Array && column.every(Number.isSafeInteger))
 }

@@ -1,4 +1,4 @@
-import { hasNulls, sliceVector, type Vector } from '../batch/vector.js'
+import { hasNulls, type Vector } from '../batch/vector.js'
 import { widenTypes, type ColumnType, type Field, type FieldType } from '../batch/column-type.js'
 import { concatBatches, convertVector, scatterVectors, type Piece } from '../batch/combine.js'
 import { lowerBound, positionsBetween, type IdArray } from '../batch/ids.js'
@@ -8,12 +8,15 @@ import { SchemaConflictError } from '../errors.js'
 import type { Run } from '../run.js'
 import { isDotted } from '../store/change.js'
 
+/** Fetched pieces of at least so many rows, on average, stay pieces; smaller ones are joined. */
+const MIN_PIECE_ROWS = 4096
+
 /** A window, put together: what to cache, and what to deliver. */
 export interface MergedWindow {
-  /** The fetched rows, under the run's types; undefined when none came. */
-  fetched: RowBatch | undefined
-  /** All rows of the window, ids ascending; undefined when none is left. */
-  rows: RowBatch | undefined
+  /** The fetched rows under the run's types, ids ascending over all. */
+  fetched: readonly RowBatch[]
+  /** All rows of the window, ids ascending over all. */
+  rows: readonly RowBatch[]
   /** Columns whose cached type gave way. */
   retyped: readonly string[]
 }
@@ -37,15 +40,11 @@ export function mergeWindow(window: Window, { idColumn, names, nullRows }: Merge
   const typeOf = (name: string): ColumnType => run.types.get(name)?.type ?? 'null'
   const idField: Field = { name: idColumn, type: 'int64', nullable: false, ...(ids instanceof BigInt64Array ? { wide: true } : {}) }
 
-  let stored: RowBatch | undefined
-  if (fetched.length > 0) {
-    const schema = [idField, ...names.map((name): Field => ({ name, nullable: true, ...run.types.get(name) ?? { type: 'null' } }))]
-    const batches = fetched.map(({ batch, from, to }) => batch.slice(from, to).select([idColumn, ...names]))
-    stored = concatBatches(schema, batches)
-  }
+  const schema = [idField, ...names.map((name): Field => ({ name, nullable: true, ...run.types.get(name) ?? { type: 'null' } }))]
+  const typed = fetched.map(({ batch, from, to }) => asSchema(batch.slice(from, to), schema))
   // what is cached and what is delivered is in order of id; pieces are not, where a part turned out damaged and came late
-  const ordered = stored && (inOrder(fetched) ? stored : byId(stored))
-  if (stored?.length === ids.length) return { fetched: ordered, rows: ordered, retyped }
+  const ordered = inOrder(typed) ? inPieces(schema, typed) : [byId(concatBatches(schema, typed))]
+  if (rowsOf(typed) === ids.length) return { fetched: ordered, rows: ordered, retyped }
 
   const hits = window.hits ?? new Map<string, readonly Piece[]>()
   const filled = new Uint8Array(ids.length)
@@ -54,34 +53,41 @@ export function mergeWindow(window: Window, { idColumn, names, nullRows }: Merge
   for (const { from, to, at } of fetched) mark(filled, at, to - from)
   if (nullRows) for (const missing of window.missing ?? []) markMissing(filled, ids, missing)
   const { kept, position } = compactPositions(filled)
-  if (kept === 0) return { fetched: ordered, rows: undefined, retyped }
+  if (kept === 0) return { fetched: ordered, rows: [], retyped }
 
   const outIds = kept === ids.length ? ids : ids.filter((_: unknown, i: number) => filled[i] === 1) as IdArray
   const vectors: Vector[] = [{ form: 'fixed', type: 'int64', length: kept, values: outIds }]
-  const schema: Field[] = [idField]
+  const outFields: Field[] = [idField]
   for (const name of names) {
     const type = typeOf(name)
     const pieces: Piece[] = (hits.get(name) ?? []).map(({ vector, at }) => ({ vector: convertVector(vector, type), at: moved(at, vector.length, position) }))
-    const column = stored?.vector(name)
-    if (column) {
-      let row = 0
-      for (const { from, to, at } of fetched) {
-        pieces.push({ vector: sliceVector(column, row, row + to - from), at: moved(at, to - from, position) })
-        row += to - from
-      }
-    }
+    typed.forEach((batch, i) => pieces.push({ vector: batch.vector(name)!, at: moved(fetched[i]!.at, batch.length, position) }))
     const vector = scatterVectors(type, kept, pieces)
     vectors.push(vector)
-    schema.push({ name, ...run.types.get(name) ?? { type }, nullable: hasNulls(vector) })
+    outFields.push({ name, ...run.types.get(name) ?? { type }, nullable: hasNulls(vector) })
   }
-  return { fetched: ordered, rows: new RowBatch(schema, vectors), retyped }
+  return { fetched: ordered, rows: [new RowBatch(outFields, vectors)], retyped }
 }
 
-/** Whether each piece's ids are above those before it; within a piece they ascend. */
-function inOrder(pieces: readonly GoodRows[]): boolean {
-  return pieces.every(({ batch, from }, i) => {
-    const before = pieces[i - 1]
-    return !before || idsIn(before.batch)[before.to - 1]! < idsIn(batch)[from]!
+/** A fetched batch's rows under the run's types. */
+function asSchema(batch: RowBatch, schema: readonly Field[]): RowBatch {
+  const vectors = schema.map(({ name, type }) => convertVector(batch.vector(name)!, type))
+  return new RowBatch(schema.map((field, c) => ({ ...field, nullable: hasNulls(vectors[c]!) })), vectors)
+}
+
+function inPieces(schema: readonly Field[], batches: readonly RowBatch[]): readonly RowBatch[] {
+  return batches.length < 2 || rowsOf(batches) >= batches.length * MIN_PIECE_ROWS ? batches : [concatBatches(schema, batches)]
+}
+
+function rowsOf(batches: readonly RowBatch[]): number {
+  return batches.reduce((sum, { length }) => sum + length, 0)
+}
+
+/** Whether each batch's ids are above those before it; within a batch they ascend. */
+function inOrder(batches: readonly RowBatch[]): boolean {
+  return batches.every((batch, i) => {
+    const before = batches[i - 1]
+    return !before || idsIn(before)[before.length - 1]! < idsIn(batch)[0]!
   })
 }
 

@@ -43,7 +43,7 @@ export function encodeList(type: ColumnType, vector: Vector, optional: boolean):
   }
   const levels = Buffer.concat([lengthPrefixed(encodeLevels(repetitions, 1)), lengthPrefixed(encodeLevels(definitions, 2))])
   const values = encodePlain(element, { form: 'values', type: element, length: elements.length, values: elements }, undefined, elements.length)
-  return { levels, preamble: new Uint8Array(0), values, count, nulls: count - elements.length }
+  return { levels, preamble: new Uint8Array(0), values: [values], count, nulls: count - elements.length }
 }
 
 function storageElement(type: ColumnType, value: unknown): unknown {

@@ -4,10 +4,10 @@ export interface EncodedColumn {
   levels: Uint8Array
   /** What stands between levels and values: the bit width and run header of dictionary codes. */
   preamble: Uint8Array
-  values: Uint8Array
+  /** One behind the other. */
+  values: readonly Uint8Array[]
   dictionary?: { page: Uint8Array, size: number } | undefined
   /** Entries of the levels: rows, or for lists elements and empty or null lists. */
   count: number
   nulls: number
-  range?: { min: number | bigint, max: number | bigint } | undefined
 }

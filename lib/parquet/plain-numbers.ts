@@ -1,6 +1,6 @@
 /** PLAIN pages of fixed-width values: little-endian arrays, which are what typed arrays are on every platform Node runs on here. */
 import type { ColumnType } from '../batch/column-type.js'
-import type { FixedArray, FixedVector } from '../batch/vector.js'
+import type { FixedArray, Vector } from '../batch/vector.js'
 import { packBits, unpackBits } from './hybrid.js'
 
 const TWO_32 = 2 ** 32
@@ -167,11 +167,18 @@ export function pickNumbers(type: ColumnType, page: Uint8Array, picks: Uint32Arr
   return decodeNumbers(type, picked, picks.length)
 }
 
-/** Smallest and largest value of an integer column without nulls, for statistics; undefined for other arrays and empty ones. */
-export function rangeOf({ type, values }: FixedVector): { min: number | bigint, max: number | bigint } | undefined {
-  if (type !== 'int32' && type !== 'int64' || values.length === 0) return undefined
-  if (values instanceof BigInt64Array) return bigRange(values)
-  return values instanceof Int32Array ? intRange(values) : doubleRange(values as Float64Array)
+/** Smallest and largest value of an integer column, for statistics; undefined where it has nulls, for other types and without values. */
+export function rangeOf(pieces: readonly Vector[]): { min: number | bigint, max: number | bigint } | undefined {
+  let range: { min: number | bigint, max: number | bigint } | undefined
+  for (const piece of pieces) {
+    const isInteger = piece.form === 'fixed' && (piece.type === 'int32' || piece.type === 'int64')
+    if (!isInteger || piece.valid?.includes(0) === true) return undefined
+    if (piece.length === 0) continue
+    const { values } = piece
+    const { min, max } = values instanceof BigInt64Array ? bigRange(values) : values instanceof Int32Array ? intRange(values) : doubleRange(values as Float64Array)
+    range = { min: range && range.min < min ? range.min : min, max: range && range.max > max ? range.max : max }
+  }
+  return range
 }
 
 function intRange(values: Int32Array): { min: number, max: number } {

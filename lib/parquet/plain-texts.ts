@@ -15,19 +15,28 @@ const COPY_LOOP_BYTES = 64
 const ENCODE_LOOP_UNITS = 48
 
 const MAX_CHARACTER_BYTES = 4
+/** Before each value stands its length, in so many bytes. */
+export const LENGTH_BYTES = 4
 /** By how much room is made at a time. */
 const GROWTH = 1.5
 
 const SHORT_PREFIXES = Array.from({ length: SHORT }, (_, length) => String.fromCharCode(length, 0, 0, 0))
 
-/** Write JS strings as PLAIN values. Nulls are left out; lone surrogates become U+FFFD. */
-export function encodeStrings(values: readonly unknown[]): Uint8Array {
+/** Write JS strings, array after array, as PLAIN values. Nulls are left out; lone surrogates become U+FFFD. */
+export function encodeStrings(pieces: readonly (readonly unknown[])[]): Uint8Array {
+  const writer = new StringWriter(pieces.reduce((sum, values) => sum + unitsOf(values), 0))
+  for (const values of pieces) writer.write(values)
+  return writer.page()
+}
+
+/** UTF-16 units of all strings, and 4 for each string. */
+function unitsOf(values: readonly unknown[]): number {
   let units = 0
   for (let i = 0; i < values.length; i++) {
     const value = values[i] as string | null
-    if (value !== null) units += value.length + 4
+    if (value !== null) units += value.length + LENGTH_BYTES
   }
-  return new StringWriter(units).writeAll(values)
+  return units
 }
 
 /** ASCII is expected; more room is made when something else turns up. */
@@ -42,7 +51,11 @@ class StringWriter {
     this.#out = Buffer.allocUnsafeSlow(units + MAX_CHARACTER_BYTES)
   }
 
-  writeAll(values: readonly unknown[]): Uint8Array {
+  page(): Uint8Array {
+    return this.#out.subarray(0, this.#length)
+  }
+
+  write(values: readonly unknown[]): void {
     let joined = ''
     let from = 0
     let inBlock = 0
@@ -65,7 +78,6 @@ class StringWriter {
       inBlock = 0
     }
     this.#block(joined, values, from, values.length)
-    return this.#out.subarray(0, this.#length)
   }
 
   /** Write short strings that were joined with their prefixes; one by one where they are not all ASCII. */
@@ -247,6 +259,6 @@ function skipValues(view: DataView, at: number, count: number): number {
   return at
 }
 
-function viewOf(bytes: Uint8Array): DataView {
+export function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }

@@ -6,6 +6,7 @@ import type { ColumnChunkMeta, RowGroupMeta } from './column-chunk.js'
 import { encodeColumn } from './encode-column.js'
 import type { EncodedColumn } from './encoded-column.js'
 import { pageHeaderBytes } from './hyparquet-internals.js'
+import { rangeOf } from './plain-numbers.js'
 import { isOptional } from './schema.js'
 
 /** The bytes and the description of a row group that has no place in a file yet. */
@@ -24,29 +25,34 @@ const ALIGNMENT = 8
  * Encode one row group: a column chunk per field, a data page (version 1) per column chunk, a dictionary page before it where text
  * has few distinct values. PLAIN numbers and texts; statistics on the first column where it holds integers, null counts on all.
  *
- * @param vectors one per field, all of the same length, with storage values
+ * @param columns one per field, each as one vector or as several that follow one another, all of the same length, with storage values
  * @throws {InvalidArgumentError} a value does not fit its field
  */
-export function encodeRowGroup(fields: readonly Field[], vectors: readonly Vector[], { codec }: { codec: Codec }): EncodedRowGroup {
-  const rows = vectors[0]?.length ?? 0
+export function encodeRowGroup(fields: readonly Field[], columns: readonly (Vector | readonly Vector[])[], { codec }: { codec: Codec }): EncodedRowGroup {
+  const inPieces = columns.map(column => 'form' in column ? [column] : column)
+  const rows = lengthOf(inPieces[0])
   const group: EncodedRowGroup = { rows, bytes: 0, columns: [], chunks: [] }
   for (let i = 0; i < fields.length; i++) {
     const field = fields[i]!
-    const vector = vectors[i]
-    if (vector?.length !== rows) {
-      throw new InvalidArgumentError({ argument: `column ${field.name}`, expected: `${rows} rows`, found: String(vector?.length) })
+    const pieces = inPieces[i]
+    if (!pieces || lengthOf(pieces) !== rows) {
+      throw new InvalidArgumentError({ argument: `column ${field.name}`, expected: `${rows} rows`, found: pieces ? String(lengthOf(pieces)) : 'none' })
     }
-    const column = encodeField(field, vector)
-    appendChunk(group, field, column, codec)
-    if (i === 0 && column.range) [group.idMin, group.idMax] = [column.range.min, column.range.max]
+    appendChunk(group, field, encodeField(field, pieces), codec)
+    const range = i === 0 ? rangeOf(pieces) : undefined
+    if (range) [group.idMin, group.idMax] = [range.min, range.max]
   }
   pad(group, group.bytes)
   return group
 }
 
-function encodeField(field: Field, vector: Vector): EncodedColumn {
+function lengthOf(pieces: readonly Vector[] | undefined): number {
+  return pieces?.reduce((sum, { length }) => sum + length, 0) ?? 0
+}
+
+function encodeField(field: Field, pieces: readonly Vector[]): EncodedColumn {
   try {
-    return encodeColumn(field.type, vector, isOptional(field))
+    return encodeColumn(field.type, pieces, isOptional(field))
   } catch (cause) {
     if (!(cause instanceof RangeError)) throw cause
     throw new InvalidArgumentError({ argument: `column ${field.name}`, expected: `values of ${field.type}`, found: messageOf(cause), cause })
@@ -71,8 +77,9 @@ function appendChunk(group: EncodedRowGroup, field: Field, column: EncodedColumn
   const { levels, preamble, values, dictionary, count, nulls } = column
   const encoding = dictionary ? 'RLE_DICTIONARY' : 'PLAIN'
   const first = dictionary ? dictionaryPage(dictionary, codec) : { parts: [], bytes: 0, uncompressed: 0 }
-  const plainBytes = levels.length + preamble.length + values.length
-  const body = codec === 'UNCOMPRESSED' ? [levels, preamble, values] : [compress(codec, Buffer.concat([levels, preamble, values]))]
+  const plain = [levels, preamble, ...values]
+  const plainBytes = plain.reduce((sum, { length }) => sum + length, 0)
+  const body = codec === 'UNCOMPRESSED' ? plain : [compress(codec, Buffer.concat(plain))]
   const bodyBytes = codec === 'UNCOMPRESSED' ? plainBytes : body[0]!.length
   const header = pageHeaderBytes({ type: 'DATA_PAGE', uncompressed_page_size: plainBytes, compressed_page_size: bodyBytes,
     data_page_header: { num_values: count, encoding, definition_level_encoding: 'RLE', repetition_level_encoding: 'RLE' } })

@@ -52,15 +52,15 @@ export class QueryCommitter {
     }, { since: run.since })
   }
 
-  async add(batch: RowBatch): Promise<void> {
+  async add(batches: readonly RowBatch[]): Promise<void> {
+    for (const batch of batches) await this.addAnyOrder(batch)
+  }
+
+  async addAnyOrder(batch: RowBatch): Promise<void> {
     this.#rows += batch.length
     if (this.#rows > WINDOW_ROWS) this.#held = undefined
     else this.#held?.push(batch)
     await this.#try(async () => { await this.#segment.add(batch) })
-  }
-
-  async addAnyOrder(batch: RowBatch): Promise<void> {
-    await this.add(batch)
   }
 
   async commit(): Promise<void> {

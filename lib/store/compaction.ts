@@ -102,7 +102,7 @@ class CompactionOutput {
       const to = from + Math.min(left, this.#sizes.groupRows(left, left * rawPerRow, this.#store.settings.partBytes))
       const writer = await this.#writerFor(this.#sizes.encoded((to - from) * rawPerRow))
       const before = writer.bytes
-      await writer.append(batch.slice(from, to), new Map([...presence].map(([name, bits]) => [name, bits.subarray(from, to)])))
+      await writer.append([batch.slice(from, to)], new Map([...presence].map(([name, bits]) => [name, bits.subarray(from, to)])))
       this.#sizes.learn((to - from) * rawPerRow, writer.bytes - before)
       from = to
     }

@@ -64,19 +64,19 @@ export class PartWriter {
   }
 
   /**
-   * Append a batch as one row group.
+   * Append batches, the ids of each above those before it, as one row group.
    *
-   * @param presence for each partial column one byte per row, 1 = the part holds it
+   * @param presence for each partial column one byte per row of them all, 1 = the part holds it
    */
-  async append(batch: RowBatch, presence?: ReadonlyMap<string, Uint8Array>): Promise<void> {
-    const group = encodeRowGroup(this.fields, batch.vectors, { codec: this.#codec })
-    await this.#appendGroup(group, group.chunks, idsIn(batch))
-    for (const [name, bits] of this.#presence) for (const bit of presence?.get(name) ?? new Uint8Array(batch.length).fill(1)) bits.push(bit)
+  async append(batches: readonly RowBatch[], presence?: ReadonlyMap<string, Uint8Array>): Promise<void> {
+    const group = encodeRowGroup(this.fields, this.fields.map((_, c) => batches.map(({ vectors }) => vectors[c]!)), { codec: this.#codec })
+    await this.#appendGroup(group, group.chunks, batches.map(idsIn))
+    for (const [name, bits] of this.#presence) for (const bit of presence?.get(name) ?? new Uint8Array(group.rows).fill(1)) bits.push(bit)
   }
 
   /** Append a row group of another part of the same fields, byte for byte. */
   async appendEncoded(group: RowGroupMeta, bytes: Uint8Array, ids: IdArray): Promise<void> {
-    await this.#appendGroup(group, [bytes], ids)
+    await this.#appendGroup(group, [bytes], [ids])
     for (const bits of this.#presence.values()) for (let i = 0; i < group.rows; i++) bits.push(1)
   }
 
@@ -127,14 +127,14 @@ export class PartWriter {
     await this.#blob?.abort()
   }
 
-  async #appendGroup(group: RowGroupMeta, chunks: readonly Uint8Array[], ids: IdArray): Promise<void> {
+  async #appendGroup(group: RowGroupMeta, chunks: readonly Uint8Array[], ids: readonly IdArray[]): Promise<void> {
     if (!this.#blob) {
       this.#blob = await this.#blobs.create(this.#folder)
       chunks = [FILE_HEADER, ...chunks]
     }
     const { rows, bytes, columns, idMin, idMax } = group
     this.#groups.push({ rows, bytes, columns, offset: this.#written || FILE_HEADER.length, ...(idMin === undefined ? {} : { idMin }), ...(idMax === undefined ? {} : { idMax }) })
-    this.#ids.add(ids)
+    for (const piece of ids) this.#ids.add(piece)
     await this.#write(chunks)
   }
 

@@ -32,10 +32,14 @@ export class RunCommitter {
     if (run.retype !== 'all') for (const name of run.retype) this.#retyped.add(name)
   }
 
-  /** Cache a batch, ids ascending and above those before. */
-  async add(batch: RowBatch, retyped: readonly string[] = []): Promise<void> {
+  /** Cache batches, ids ascending and above those before. */
+  async add(batches: readonly RowBatch[], retyped: readonly string[] = []): Promise<void> {
     for (const name of retyped) this.#retyped.add(name)
-    await this.#try(async segment => await segment.add(batch))
+    await this.#try(async segment => {
+      let manifest: Manifest | undefined
+      for (const batch of batches) manifest = await segment.add(batch) ?? manifest
+      return manifest
+    })
   }
 
   /** Cache a batch whose ids may stand in any order; the last of equal ids counts. */
@@ -43,10 +47,10 @@ export class RunCommitter {
     const { ids } = batch
     let ascending = true
     for (let i = 1; i < ids.length && ascending; i++) ascending = ids[i - 1]! < ids[i]!
-    if (ascending) return await this.add(batch)
+    if (ascending) return await this.add([batch])
     const order = positionsBetween(0, ids.length).sort((a, b) => ids[a]! < ids[b]! ? -1 : ids[a]! > ids[b]! ? 1 : a - b)
     const last = order.filter((row, i) => i + 1 === order.length || idAt(ids, row) !== idAt(ids, order[i + 1]!))
-    await this.add(batch.gather(last))
+    await this.add([batch.gather(last)])
   }
 
   /** Commit what is left, and fold small segments in the background where there are many. */

@@ -1,7 +1,7 @@
 import type { Field } from '../batch/column-type.js'
-import { concatBatches } from '../batch/combine.js'
 import { idAt, type Id } from '../batch/ids.js'
 import { idsIn, type RowBatch } from '../batch/row-batch.js'
+import { hasNulls } from '../batch/vector.js'
 import { batchBytes, SizeGuess } from './batch-bytes.js'
 import type { Manifest } from './catalog.js'
 import type { PartWriter } from './part-writer.js'
@@ -130,16 +130,18 @@ export class SegmentWriter {
       }
       this.#pendingRows -= rows
       this.#pendingBytes = this.#pendingRows * rawPerRow
-      await this.#writeGroup(concatBatches(group.length === 1 ? group[0]!.schema : this.#fields, group), rows * rawPerRow)
+      await this.#writeGroup(group, rows * rawPerRow)
     }
   }
 
-  async #writeGroup(group: RowBatch, raw: number): Promise<void> {
+  /** @param raw about how many bytes of vectors they are */
+  async #writeGroup(group: readonly RowBatch[], raw: number): Promise<void> {
     const { partBytes } = this.#store.settings
+    const schema = schemaOf(group)
     // a column that was REQUIRED in this file so far and now has a null (or its first integer beyond 2^53): the next file says so
-    const outgrown = group.schema.some((field, c) => outgrows(field, this.#writer?.fields[c]))
+    const outgrown = schema.some((field, c) => outgrows(field, this.#writer?.fields[c]))
     if (this.#writer && (outgrown || this.#writer.bytes + this.#sizes.encoded(raw) > partBytes * 1.1)) await this.#finishPart()
-    this.#writer ??= this.#store.partWriter(group.schema)
+    this.#writer ??= this.#store.partWriter(schema)
     const before = this.#writer.bytes
     await this.#writer.append(group)
     this.#sizes.learn(raw, this.#writer.bytes - before)
@@ -154,6 +156,11 @@ export class SegmentWriter {
     this.#finished.push(writer)
     this.#finishedBytes += bytes
   }
+}
+
+/** The schema of these rows: nullable is what has nulls among them. */
+function schemaOf(group: readonly RowBatch[]): readonly Field[] {
+  return group.reduce<readonly Field[]>((known, { schema, vectors }) => mergeNullable(known, schema.map((field, c) => ({ ...field, nullable: hasNulls(vectors[c]!) }))), [])
 }
 
 /** Whether two schemas can share a file: the same columns, in order, of the same types. */

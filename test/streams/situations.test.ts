@@ -63,7 +63,10 @@ NAMES.forEach((name, last) => {
 
     it('passes many ids on, in windows of at most 65,536, in order', async () => {
       const items = await collect<Window | RowBatch>([range(0, 150_000).reverse()], ...stages())
-      expect(items.map(({ ids }) => ids.length)).to.deep.equal([65_536, 65_536, 18_928])
+      const sizes = items.map(({ ids }) => ids.length)
+      // the sink passes fetched batches on as they came, cut where a window ends
+      if (last < 4) expect(sizes).to.deep.equal([65_536, 65_536, 18_928])
+      else expect(Math.max(...sizes)).to.be.at.most(65_536)
       expect(idsOf(items)).to.deep.equal(range(0, 150_000))
       if (last === 4) expect(items.every(item => item instanceof RowBatch)).to.equal(true)
     })

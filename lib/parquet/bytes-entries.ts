@@ -1,0 +1,90 @@
+import type { BytesVector } from '../batch/vector.js'
+import { LENGTH_BYTES, viewOf } from './plain-texts.js'
+
+const FNV_PRIME = 0x01000193
+
+/** Distinct byte strings, numbered in the order they came, kept as they stand in a PLAIN page. */
+export class BytesEntries {
+  size = 0
+  readonly #limit: number
+  readonly #maxBytes: number
+  /** Open addressing; a slot holds an entry's number + 1. */
+  readonly #slots: Uint32Array
+  #page = new Uint8Array(1 << 14)
+  readonly #starts: Uint32Array
+  readonly #ends: Uint32Array
+  #filled = 0
+
+  /** @param limit most entries */
+  constructor(limit: number, maxBytes: number) {
+    this.#maxBytes = maxBytes
+    this.#limit = limit
+    this.#slots = new Uint32Array(2 ** Math.ceil(Math.log2(limit * 2 + 2)))
+    this.#starts = new Uint32Array(limit)
+    this.#ends = new Uint32Array(limit)
+  }
+
+  /**
+   * Number a piece's values, nulls left out.
+   *
+   * @returns where its last code stands, plus one; -1 where there are too many entries
+   */
+  number({ bytes, starts, ends, valid, length }: BytesVector, view: DataView, codes: Uint16Array, at: number): number {
+    const slots = this.#slots
+    const mask = slots.length - 1
+    for (let i = 0; i < length; i++) {
+      if (valid !== undefined && valid[i] === 0) continue
+      const start = starts[i]!
+      const end = ends[i]!
+      let slot = hashBytes(view, start, end) & mask
+      let entry = slots[slot]!
+      while (entry !== 0 && !equalBytes(this.#page, this.#starts[entry - 1]!, this.#ends[entry - 1]!, bytes, start, end)) {
+        slot = slot + 1 & mask
+        entry = slots[slot]!
+      }
+      if (entry === 0) {
+        if (!this.#add(bytes.subarray(start, end))) return -1
+        slots[slot] = entry = this.size
+      }
+      codes[at++] = entry - 1
+    }
+    return at
+  }
+
+  /** The entries as a PLAIN page. */
+  page(): Uint8Array {
+    return this.#page.subarray(0, this.#filled)
+  }
+
+  #add(value: Uint8Array): boolean {
+    const start = this.#filled + LENGTH_BYTES
+    const end = start + value.length
+    if (this.size >= this.#limit || end > this.#maxBytes) return false
+    if (end > this.#page.length) {
+      const bigger = new Uint8Array(Math.max(end, 2 * this.#page.length))
+      bigger.set(this.#page)
+      this.#page = bigger
+    }
+    viewOf(this.#page).setUint32(this.#filled, value.length, true)
+    this.#page.set(value, start)
+    this.#starts[this.size] = start
+    this.#ends[this.size++] = this.#filled = end
+    return true
+  }
+}
+
+/** FNV-1a over words of 4 bytes, then over the rest. */
+export function hashBytes(view: DataView, start: number, end: number): number {
+  let hash = end - start
+  let at = start
+  for (; at + 4 <= end; at += 4) hash = Math.imul(hash ^ view.getInt32(at, true), FNV_PRIME)
+  for (; at < end; at++) hash = Math.imul(hash ^ view.getUint8(at), FNV_PRIME)
+  hash = Math.imul(hash ^ hash >>> 15, 0x85ebca6b)
+  return (hash ^ hash >>> 13) >>> 0
+}
+
+function equalBytes(bytes: Uint8Array, start: number, end: number, others: Uint8Array, otherStart: number, otherEnd: number): boolean {
+  if (end - start !== otherEnd - otherStart) return false
+  while (start < end) if (bytes[start++] !== others[otherStart++]) return false
+  return true
+}
