@@ -43,8 +43,13 @@ export function idAt(ids: IdArray, position: number): Id {
 
 /** A typed array's ids as the plain array a fetcher gets. */
 export function idList(ids: IdArray): Id[] {
-  const list = new Array<Id>(ids.length)
-  for (let i = 0; i < list.length; i++) list[i] = idAt(ids, i)
+  return ids instanceof Float64Array ? numberList(ids) : Array.from(ids, id => idOf(id)!)
+}
+
+/** A loop: `Array.from` takes ten times as long. */
+function numberList(ids: Float64Array): number[] {
+  const list = new Array<number>(ids.length)
+  for (let i = 0; i < list.length; i++) list[i] = ids[i]!
   return list
 }
 

@@ -2,7 +2,7 @@ import { cellsOf, declarableValues, storageValues } from '../batch/cells.js'
 import { CollectedColumn } from '../batch/collected-column.js'
 import type { Field } from '../batch/column-type.js'
 import { concatVectors, convertVector, unifyFields } from '../batch/combine.js'
-import { idFromSource, type Id } from '../batch/ids.js'
+import { idFromSource, type Id, type IdArray } from '../batch/ids.js'
 import type { RowBatch } from '../batch/row-batch.js'
 import { sameValue } from '../batch/same-value.js'
 import { gatherVector, nullVector } from '../batch/vector.js'
@@ -37,8 +37,8 @@ export interface BatchRows {
 }
 
 interface BatchRowsOptions {
-  /** How many ids were asked for. */
-  count: number
+  /** What was asked for, ascending. */
+  ids: IdArray
   slots: readonly RowSlot[]
   idColumn: string
   /** Where an id stands among those asked for. */
@@ -122,9 +122,10 @@ function rowsLacking(batches: readonly RowBatch[], name: string): number[] {
   return rows
 }
 
-function takeRows(batches: readonly RowBatch[], { count, idColumn, positionOf, onBadId }: BatchRowsOptions): Taken {
-  const found = new Uint8Array(count)
-  const rowAt = new Int32Array(count).fill(-1)
+function takeRows(batches: readonly RowBatch[], { ids, idColumn, positionOf, onBadId }: BatchRowsOptions): Taken {
+  const found = new Uint8Array(ids.length)
+  if (isJust(batches, ids, idColumn)) return { found: found.fill(1), order: undefined, repeats: [] }
+  const rowAt = new Int32Array(ids.length).fill(-1)
   const repeats: Repeat[] = []
   let [row, last, inOrder] = [0, -1, true]
   for (const batch of batches) {
@@ -146,4 +147,21 @@ function takeRows(batches: readonly RowBatch[], { count, idColumn, positionOf, o
     }
   }
   return { found, order: inOrder ? undefined : Uint32Array.from(rowAt.filter(at => at >= 0)), repeats }
+}
+
+/** Whether the batches hold a row for each id, in order, and no others. */
+function isJust(batches: readonly RowBatch[], ids: IdArray, idColumn: string): boolean {
+  let at = 0
+  return batches.every(batch => {
+    const vector = batch.vector(idColumn)
+    if (vector?.form !== 'fixed' || vector.type !== 'int64' || vector.valid !== undefined || at + vector.length > ids.length) return false
+    const asked = ids.subarray(at, at += vector.length)
+    if (vector.values instanceof Float64Array && asked instanceof Float64Array) return isSame(vector.values, asked)
+    return vector.values instanceof BigInt64Array && asked instanceof BigInt64Array && vector.values.every((id, i) => id === asked[i])
+  }) && at === ids.length
+}
+
+function isSame(numbers: Float64Array, others: Float64Array): boolean {
+  for (let i = 0; i < numbers.length; i++) if (numbers[i] !== others[i]) return false
+  return true
 }

@@ -48,8 +48,8 @@ function kindOf(item: unknown): 'batch' | 'rows' | 'row' {
 export class RowCollector {
   readonly #options: CollectorOptions
   readonly #id: Property
-  /** By position in `slots`. */
-  readonly #columns: readonly CollectedColumn[]
+  /** By position in `slots`; undefined before the first plain row. */
+  #collected: readonly CollectedColumn[] | undefined
   readonly #seen: Uint8Array
   readonly #bad = new Map<number, MillraceError>()
   readonly #batches: RowBatch[] = []
@@ -61,7 +61,11 @@ export class RowCollector {
     this.#options = options
     this.#id = propertyOf(options.idColumn)
     this.#seen = new Uint8Array(options.ids.length)
-    this.#columns = options.slots.map(({ key }) => new CollectedColumn(options.ids.length, { distinct: options.distinct?.has(key) ?? false }))
+  }
+
+  get #columns(): readonly CollectedColumn[] {
+    const { slots, ids, distinct } = this.#options
+    return this.#collected ??= slots.map(({ key }) => new CollectedColumn(ids.length, { distinct: distinct?.has(key) ?? false }))
   }
 
   /** Take one item of a fetcher's answer: a row, an array of rows, or a RowBatch. */
@@ -84,29 +88,33 @@ export class RowCollector {
    * @throws {SchemaConflictError} RowBatches whose types share none
    */
   finish(): FetchedBatch {
-    const { ids, slots, batch, distinct } = this.#options
+    const { slots, batch, distinct } = this.#options
     if (this.#batches.length > 0) {
       // plain rows have no types that could be set against those of a batch: its microseconds, decimals and dates would be lost
       if (this.#rows > 0) throw new FetcherContractError({ batch, reason: 'it mixes plain rows and RowBatches (make batches of the rows: fromRows(rows, { types }))' })
       return this.#fromBatches()
     }
-    const found = positionsWhere(this.#seen, 1)
-    const all = found.length === ids.length
+    const found = this.#found()
     const raw = new Map<string, RawColumn>()
     this.#columns.forEach((column, c) => {
       if (column.isDistinct) distinct?.add(slots[c]!.key)
-      raw.set(slots[c]!.key, { collected: all ? column : column.pick(found) })
+      raw.set(slots[c]!.key, { collected: found ? column.pick(found) : column })
     })
     return this.#fetched(raw, found)
   }
 
+  /** Positions for which a row came; undefined when one came for each. */
+  #found(): Uint32Array | undefined {
+    return this.#seen.includes(0) ? positionsWhere(this.#seen, 1) : undefined
+  }
+
   /** The answer, from what was seen and what of it is bad. */
-  #fetched(raw: Map<string, RawColumn>, found = positionsWhere(this.#seen, 1)): FetchedBatch {
+  #fetched(raw: Map<string, RawColumn>, found: Uint32Array | undefined): FetchedBatch {
     const { ids, batch } = this.#options
-    const all = found.length === ids.length
+    if (!found) return { index: batch, ids, raw, missing: ids.subarray(0, 0), bad: this.#bad }
     const bad = new Map<number, MillraceError>()
     if (this.#bad.size > 0) found.forEach((position, row) => { if (this.#bad.has(position)) bad.set(row, this.#bad.get(position)!) })
-    return { index: batch, ids: all ? ids : pick(ids, found), raw, missing: all ? ids.subarray(0, 0) : pick(ids, positionsWhere(this.#seen, 0)), bad }
+    return { index: batch, ids: pick(ids, found), raw, missing: pick(ids, positionsWhere(this.#seen, 0)), bad }
   }
 
   /** @param addOne takes an item that needs a look of its own */
@@ -243,10 +251,10 @@ export class RowCollector {
   /** RowBatches keep their vectors. */
   #fromBatches(): FetchedBatch {
     const { ids, idColumn, slots } = this.#options
-    const rows = batchRows(this.#batches, { count: ids.length, slots, idColumn, positionOf: id => this.#positionOf(id), onBadId: (row, value) => this.#badId(row, value) })
+    const rows = batchRows(this.#batches, { ids, slots, idColumn, positionOf: id => this.#positionOf(id), onBadId: (row, value) => this.#badId(row, value) })
     this.#seen.set(rows.found)
     for (const { position, column } of rows.differing) this.#differ(position, column)
-    return this.#fetched(rows.raw)
+    return this.#fetched(rows.raw, this.#found())
   }
 }
 

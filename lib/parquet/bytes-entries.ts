@@ -11,6 +11,7 @@ export class BytesEntries {
   /** Open addressing; a slot holds an entry's number + 1. */
   readonly #slots: Uint32Array
   #page = new Uint8Array(1 << 14)
+  #view = viewOf(this.#page)
   readonly #starts: Uint32Array
   readonly #ends: Uint32Array
   #filled = 0
@@ -29,7 +30,7 @@ export class BytesEntries {
    *
    * @returns where its last code stands, plus one; -1 where there are too many entries
    */
-  number({ bytes, starts, ends, valid, length }: BytesVector, view: DataView, codes: Uint16Array, at: number): number {
+  number({ starts, ends, valid, length, bytes }: BytesVector, view: DataView, codes: Uint16Array, at: number): number {
     const slots = this.#slots
     const mask = slots.length - 1
     for (let i = 0; i < length; i++) {
@@ -38,7 +39,7 @@ export class BytesEntries {
       const end = ends[i]!
       let slot = hashBytes(view, start, end) & mask
       let entry = slots[slot]!
-      while (entry !== 0 && !equalBytes(this.#page, this.#starts[entry - 1]!, this.#ends[entry - 1]!, bytes, start, end)) {
+      while (entry !== 0 && !equalBytes(this.#view, this.#starts[entry - 1]!, this.#ends[entry - 1]!, view, start, end)) {
         slot = slot + 1 & mask
         entry = slots[slot]!
       }
@@ -64,8 +65,9 @@ export class BytesEntries {
       const bigger = new Uint8Array(Math.max(end, 2 * this.#page.length))
       bigger.set(this.#page)
       this.#page = bigger
+      this.#view = viewOf(bigger)
     }
-    viewOf(this.#page).setUint32(this.#filled, value.length, true)
+    this.#view.setUint32(this.#filled, value.length, true)
     this.#page.set(value, start)
     this.#starts[this.size] = start
     this.#ends[this.size++] = this.#filled = end
@@ -83,8 +85,10 @@ export function hashBytes(view: DataView, start: number, end: number): number {
   return (hash ^ hash >>> 13) >>> 0
 }
 
-function equalBytes(bytes: Uint8Array, start: number, end: number, others: Uint8Array, otherStart: number, otherEnd: number): boolean {
+function equalBytes(view: DataView, start: number, end: number, others: DataView, otherStart: number, otherEnd: number): boolean {
   if (end - start !== otherEnd - otherStart) return false
-  while (start < end) if (bytes[start++] !== others[otherStart++]) return false
+  const by = otherStart - start
+  for (; start + 4 <= end; start += 4) if (view.getInt32(start) !== others.getInt32(start + by)) return false
+  for (; start < end; start++) if (view.getUint8(start) !== others.getUint8(start + by)) return false
   return true
 }

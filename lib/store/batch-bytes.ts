@@ -14,18 +14,17 @@ function vectorBytes(vector: Vector): number {
   switch (vector.form) {
     case 'fixed': return vector.length * vector.values.BYTES_PER_ELEMENT
     case 'dictionary': return vector.codes.byteLength
-    case 'bytes': {
-      let bytes = vector.length * 4
-      for (let i = 0; i < vector.length; i++) if (vector.valid?.[i] !== 0) bytes += vector.ends[i]! - vector.starts[i]!
-      return bytes
-    }
-    case 'values': {
-      const step = Math.max(1, Math.floor(vector.length / SAMPLE))
-      let [bytes, seen] = [0, 0]
-      for (let i = 0; i < vector.length; i += step, seen++) bytes += valueBytes(vector.values[i])
-      return seen === 0 ? 0 : Math.round(bytes / seen * vector.length)
-    }
+    case 'bytes': return sampled(vector.length, i => 4 + (vector.valid?.[i] === 0 ? 0 : vector.ends[i]! - vector.starts[i]!))
+    case 'values': return sampled(vector.length, i => valueBytes(vector.values[i]))
   }
+}
+
+/** The bytes of all rows, by those of a few. */
+function sampled(length: number, bytesOf: (row: number) => number): number {
+  const step = Math.max(1, Math.floor(length / SAMPLE))
+  let [bytes, seen] = [0, 0]
+  for (let i = 0; i < length; i += step, seen++) bytes += bytesOf(i)
+  return seen === 0 ? 0 : Math.round(bytes / seen * length)
 }
 
 function valueBytes(value: unknown): number {
