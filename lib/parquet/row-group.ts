@@ -18,6 +18,9 @@ export interface EncodedRowGroup extends RowGroupMeta {
   chunks: Uint8Array[]
 }
 
+/** Fewer rows are encoded without a stop. */
+const STEP_ROWS = 8192
+
 /** Values start at multiples of this, counted from the row group, so that typed arrays can be laid over them. */
 const ALIGNMENT = 8
 
@@ -28,7 +31,17 @@ const ALIGNMENT = 8
  * @param columns one per field, each as one vector or as several that follow one another, all of the same length, with storage values
  * @throws {InvalidArgumentError} a value does not fit its field
  */
-export function encodeRowGroup(fields: readonly Field[], columns: readonly (Vector | readonly Vector[])[], { codec }: { codec: Codec }): EncodedRowGroup {
+export function encodeRowGroup(fields: readonly Field[], columns: readonly (Vector | readonly Vector[])[], options: { codec: Codec }): EncodedRowGroup {
+  const steps = encodeInSteps(fields, columns, options)
+  for (;;) {
+    const { done, value } = steps.next()
+    if (done === true) return value
+  }
+}
+
+/** As {@link encodeRowGroup}, and stops after each column of many rows: other work need not wait for all of them. */
+export function * encodeInSteps(fields: readonly Field[], columns: readonly (Vector | readonly Vector[])[],
+  { codec }: { codec: Codec }): Generator<undefined, EncodedRowGroup, undefined> {
   const inPieces = columns.map(column => 'form' in column ? [column] : column)
   const rows = lengthOf(inPieces[0])
   const group: EncodedRowGroup = { rows, bytes: 0, columns: [], chunks: [] }
@@ -41,6 +54,7 @@ export function encodeRowGroup(fields: readonly Field[], columns: readonly (Vect
     appendChunk(group, field, encodeField(field, pieces), codec)
     const range = i === 0 ? rangeOf(pieces) : undefined
     if (range) [group.idMin, group.idMax] = [range.min, range.max]
+    if (rows >= STEP_ROWS) yield undefined
   }
   pad(group, group.bytes)
   return group

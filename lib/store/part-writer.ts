@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto'
+import { setImmediate } from 'node:timers/promises'
 import type { Field } from '../batch/column-type.js'
 import { idsIn, type RowBatch } from '../batch/row-batch.js'
 import type { Codec } from '../parquet/codec.js'
 import type { PlacedRowGroup, RowGroupMeta } from '../parquet/column-chunk.js'
 import { encodeFooter, FILE_HEADER } from '../parquet/footer.js'
-import { encodeRowGroup } from '../parquet/row-group.js'
+import { encodeInSteps, type EncodedRowGroup } from '../parquet/row-group.js'
 import type { Id, IdArray } from '../batch/ids.js'
 import type { BlobStore, BlobWriter } from './blob-store.js'
 import type { PartColumn, PartEntry } from './catalog.js'
@@ -69,7 +70,7 @@ export class PartWriter {
    * @param presence for each partial column one byte per row of them all, 1 = the part holds it
    */
   async append(batches: readonly RowBatch[], presence?: ReadonlyMap<string, Uint8Array>): Promise<void> {
-    const group = encodeRowGroup(this.fields, this.fields.map((_, c) => batches.map(({ vectors }) => vectors[c]!)), { codec: this.#codec })
+    const group = await this.#encode(batches)
     await this.#appendGroup(group, group.chunks, batches.map(idsIn))
     for (const [name, bits] of this.#presence) for (const bit of presence?.get(name) ?? new Uint8Array(group.rows).fill(1)) bits.push(bit)
   }
@@ -125,6 +126,16 @@ export class PartWriter {
   async abort(): Promise<void> {
     await this.#writing.catch(() => undefined)
     await this.#blob?.abort()
+  }
+
+  /** A turn of the event loop after each column: whoever fetches meanwhile can take what has arrived, and ask for more. */
+  async #encode(batches: readonly RowBatch[]): Promise<EncodedRowGroup> {
+    const steps = encodeInSteps(this.fields, this.fields.map((_, c) => batches.map(({ vectors }) => vectors[c]!)), { codec: this.#codec })
+    for (;;) {
+      const { done, value } = steps.next()
+      if (done === true) return value
+      await setImmediate()
+    }
   }
 
   async #appendGroup(group: RowGroupMeta, chunks: readonly Uint8Array[], ids: readonly IdArray[]): Promise<void> {
