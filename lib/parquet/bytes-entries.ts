@@ -1,3 +1,4 @@
+import type { ColumnType } from '../batch/column-type.js'
 import type { BytesVector } from '../batch/vector.js'
 import { LENGTH_BYTES, viewOf } from './plain-texts.js'
 
@@ -25,31 +26,26 @@ export class BytesEntries {
     this.#ends = new Uint32Array(limit)
   }
 
-  /**
-   * Number a piece's values, nulls left out.
-   *
-   * @returns where its last code stands, plus one; -1 where there are too many entries
-   */
-  number({ starts, ends, valid, length, bytes }: BytesVector, view: DataView, codes: Uint16Array, at: number): number {
+  /** The number of these bytes; -1 where they would be one entry too many. */
+  numberOf(view: DataView, start: number, end: number): number {
     const slots = this.#slots
     const mask = slots.length - 1
-    for (let i = 0; i < length; i++) {
-      if (valid !== undefined && valid[i] === 0) continue
-      const start = starts[i]!
-      const end = ends[i]!
-      let slot = hashBytes(view, start, end) & mask
-      let entry = slots[slot]!
-      while (entry !== 0 && !equalBytes(this.#view, this.#starts[entry - 1]!, this.#ends[entry - 1]!, view, start, end)) {
-        slot = slot + 1 & mask
-        entry = slots[slot]!
-      }
-      if (entry === 0) {
-        if (!this.#add(bytes.subarray(start, end))) return -1
-        slots[slot] = entry = this.size
-      }
-      codes[at++] = entry - 1
+    let slot = hashBytes(view, start, end) & mask
+    let entry = slots[slot]!
+    while (entry !== 0 && !equalBytes(this.#view, this.#starts[entry - 1]!, this.#ends[entry - 1]!, view, start, end)) {
+      slot = slot + 1 & mask
+      entry = slots[slot]!
     }
-    return at
+    if (entry === 0) {
+      if (!this.#add(new Uint8Array(view.buffer, view.byteOffset + start, end - start))) return -1
+      slots[slot] = entry = this.size
+    }
+    return entry - 1
+  }
+
+  /** The entries in the order of their numbers. */
+  vector(type: ColumnType): BytesVector {
+    return { form: 'bytes', type, length: this.size, bytes: this.page(), starts: this.#starts.subarray(0, this.size), ends: this.#ends.subarray(0, this.size) }
   }
 
   /** The entries as a PLAIN page. */

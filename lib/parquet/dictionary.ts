@@ -2,7 +2,7 @@ import { storageValues } from '../batch/cells.js'
 import type { ColumnType } from '../batch/column-type.js'
 import type { BytesVector, DictionaryVector, ValuesVector, Vector } from '../batch/vector.js'
 import { BytesEntries, hashBytes } from './bytes-entries.js'
-import { encodeByteStrings, encodeBytesVector, encodeStrings, viewOf } from './plain-texts.js'
+import { encodeByteStrings, encodeStrings, viewOf } from './plain-texts.js'
 
 /** The values of a column as codes into their distinct values, both without nulls. Codes have 8 or 16 bits. */
 export interface Dictionary {
@@ -90,54 +90,88 @@ export function dictionaryOfBytes(pieces: readonly BytesVector[], present: numbe
   const codes = new Uint16Array(present)
   let at = 0
   for (const piece of pieces) {
-    at = entries.number(piece, views.get(piece)!, codes, at)
+    at = numberBytes(piece, views.get(piece)!, entries, codes, at)
     if (at < 0) return undefined
   }
   return { codes: narrowCodes(codes, entries.size), page: entries.page(), size: entries.size }
 }
 
+/** Number a piece's values, nulls left out; returns where its last code stands, plus one, or -1 where there are too many entries. */
+function numberBytes({ starts, ends, valid, length }: BytesVector, view: DataView, entries: BytesEntries, codes: Uint16Array, at: number): number {
+  for (let i = 0; i < length; i++) {
+    if (valid !== undefined && valid[i] === 0) continue
+    const number = entries.numberOf(view, starts[i]!, ends[i]!)
+    if (number < 0) return -1
+    codes[at++] = number
+  }
+  return at
+}
+
 /** The dictionary of a column that already has one, or one for each piece: the entries in use; undefined where those are too many. */
 export function dictionaryInUse(pieces: readonly DictionaryVector[], present: number): Dictionary | undefined {
-  const limit = maxEntries(present)
-  const first = pieces[0]!.dictionary
-  // entries are told apart by their number while all pieces share a dictionary, else by what they say
-  const keysOf = pieces.every(({ dictionary }) => dictionary === first) ? () => undefined : storageValues
-  const used = new Map<unknown, number>()
+  const entries = pieces.every(({ dictionary }) => dictionary.form === 'bytes') ? bytesInUse(maxEntries(present)) : stringsInUse(maxEntries(present))
   const codes = new Uint16Array(present)
   let at = 0
   for (const piece of pieces) {
-    at = renumber(piece, { keys: keysOf(piece.dictionary), used, limit }, codes, at)
+    at = renumber(piece, entries.numbererOf(piece.dictionary), codes, at)
     if (at < 0) return undefined
   }
-  const page = keysOf(first) === undefined ? dictionaryPage(first, [...used.keys()] as number[]) : encodeValueTexts(first.type, [...used.keys()])
-  return page.length > MAX_DICTIONARY_BYTES ? undefined : { codes: narrowCodes(codes, used.size), page, size: used.size }
+  const page = entries.page()
+  return page.length > MAX_DICTIONARY_BYTES ? undefined : { codes: narrowCodes(codes, entries.size()), page, size: entries.size() }
 }
 
-/** Number a piece's values by the entries in use; returns where its last code stands, plus one, or -1 where there are too many entries. */
-function renumber({ codes, dictionary, valid }: DictionaryVector, { keys, used, limit }: { keys: readonly unknown[] | undefined, used: Map<unknown, number>, limit: number },
-  into: Uint16Array, at: number): number {
+/** Numbers of entries, the same for what is equal in several dictionaries. */
+interface EntriesInUse {
+  /** Gives each code of a dictionary its number; -1 where that would be one entry too many. */
+  numbererOf(dictionary: BytesVector | ValuesVector): (code: number) => number
+  size(): number
+  page(): Uint8Array
+}
+
+function bytesInUse(limit: number): EntriesInUse {
+  const entries = new BytesEntries(limit, MAX_DICTIONARY_BYTES)
+  return {
+    numbererOf: dictionary => {
+      const { bytes, starts, ends } = dictionary as BytesVector
+      const view = viewOf(bytes)
+      return code => entries.numberOf(view, starts[code]!, ends[code]!)
+    },
+    size: () => entries.size,
+    page: () => entries.page()
+  }
+}
+
+function stringsInUse(limit: number): EntriesInUse {
+  const entries = new Map<unknown, number>()
+  return {
+    numbererOf: dictionary => {
+      const values = storageValues(dictionary)
+      return code => {
+        const number = entries.get(values[code]) ?? entries.size
+        if (number >= limit) return -1
+        entries.set(values[code], number)
+        return number
+      }
+    },
+    size: () => entries.size,
+    page: () => encodeStrings([[...entries.keys()]])
+  }
+}
+
+/** Number a piece's values; returns where its last code stands, plus one, or -1 where there are too many entries. */
+function renumber({ codes, dictionary, valid }: DictionaryVector, numberOf: (code: number) => number, into: Uint16Array, at: number): number {
   const numbers = new Int32Array(dictionary.length).fill(-1)
   for (let i = 0; i < codes.length; i++) {
     if (valid !== undefined && valid[i] === 0) continue
     const code = codes[i]!
     let number = numbers[code]!
     if (number < 0) {
-      const key = keys ? keys[code] : code
-      number = used.get(key) ?? used.size
-      if (number >= limit) return -1
-      used.set(key, number)
-      numbers[code] = number
+      number = numbers[code] = numberOf(code)
+      if (number < 0) return -1
     }
     into[at++] = number
   }
   return at
-}
-
-function dictionaryPage(dictionary: BytesVector | ValuesVector, used: readonly number[]): Uint8Array {
-  if (dictionary.form === 'values') return encodeValueTexts(dictionary.type, used.map(entry => dictionary.values[entry]))
-  const { bytes, starts, ends, type } = dictionary
-  return encodeBytesVector({ form: 'bytes', type, length: used.length, bytes,
-    starts: Uint32Array.from(used, entry => starts[entry]!), ends: Uint32Array.from(used, entry => ends[entry]!) }, undefined)
 }
 
 /** Strings, or for `bytes` columns Uint8Arrays, as a PLAIN page. */

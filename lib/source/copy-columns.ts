@@ -2,6 +2,7 @@ import type { ColumnType } from '../batch/column-type.js'
 import type { BytesVector, FixedArray, FixedVector, Vector } from '../batch/vector.js'
 import { decodeUuids } from '../parquet/uuid.js'
 import { CopyFormatError, type CopyRows } from './copy-rows.js'
+import { repeatedTexts } from './copy-repeated.js'
 import { numericRoom, specialNumeric, writeNumeric } from './copy-numeric.js'
 
 /** How a value's bytes are read: PostgreSQL's binary forms, as far as they are read here. Whatever is no number of fixed size is bytes. */
@@ -114,7 +115,7 @@ class BytesWriter {
 }
 
 /** A column's bytes as they came, without the `skip` first and the `omit` last of each value. */
-function bytesVector(rows: CopyRows, column: number, type: ColumnType, { skip = 0, omit = 0, valid = presence(rows, column, undefined) }:
+export function bytesVector(rows: CopyRows, column: number, type: ColumnType, { skip = 0, omit = 0, valid = presence(rows, column, undefined) }:
 { skip?: number, omit?: number, valid?: Uint8Array | undefined } = {}): BytesVector {
   const { marks, columns, length, bytes } = rows
   let total = 4 * length
@@ -195,37 +196,13 @@ export function copyVector(rows: CopyRows, column: number, form: CopyForm, type:
     case 'uuid': return uuidVector(rows, column)
     case 'numeric': return numericVector(rows, column, type)
     case 'jsonb': return jsonbVector(rows, column)
-    case 'bytes': return bytesVector(rows, column, type)
+    case 'bytes': return (type === 'text' ? repeatedTexts(rows, column) : undefined) ?? bytesVector(rows, column, type)
   }
 }
 
 /** Integers of 32 bits; ids are int64 whatever their type is at the source. */
 function numbers(type: ColumnType, length: number): Int32Array | Float64Array {
   return type === 'int64' ? new Float64Array(length) : new Int32Array(length)
-}
-
-const [QUOTE, BACKSLASH, NULL_TEXT] = [0x22, 0x5c, 'null']
-
-/** A column of JSON texts as a column of texts, where all of them are plain strings (or null): what stands between the quotes. Else undefined. */
-export function jsonStrings(rows: CopyRows, column: number): BytesVector | undefined {
-  const { marks, columns, length, bytes } = rows
-  const valid = new Uint8Array(length)
-  let present = 0
-  for (let row = 0, mark = column * 2; row < length; row++, mark += columns * 2) {
-    const [at, size] = [marks[mark]!, marks[mark + 1]!]
-    if (size === -1 || (size === 4 && isNull(bytes, at))) continue
-    if (bytes[at] !== QUOTE) return undefined
-    for (let i = at + 1; i < at + size; i++) if (bytes[i] === BACKSLASH) return undefined
-    valid[row] = 1
-    present++
-  }
-  if (present === 0) return undefined
-  return bytesVector(rows, column, 'text', { skip: 1, omit: 1, valid: present === length ? undefined : valid })
-}
-
-function isNull(bytes: Uint8Array, at: number): boolean {
-  for (let i = 0; i < 4; i++) if (bytes[at + i] !== NULL_TEXT.charCodeAt(i)) return false
-  return true
 }
 
 /** Those rows only, in that order. */

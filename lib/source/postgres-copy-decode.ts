@@ -1,9 +1,10 @@
+import { storageValues } from '../batch/cells.js'
 import type { Field } from '../batch/column-type.js'
 import { RowBatch } from '../batch/row-batch.js'
-import { decodeTexts } from '../batch/text.js'
-import type { BytesVector, Vector } from '../batch/vector.js'
+import type { Vector } from '../batch/vector.js'
 import { askedRows, fieldOf, pathVector } from './answer.js'
-import { copyVector, jsonStrings, pickRows, SpecialNumeric, type CopyForm } from './copy-columns.js'
+import { copyVector, pickRows, SpecialNumeric, type CopyForm } from './copy-columns.js'
+import { jsonStrings } from './copy-json.js'
 import type { CopyRows } from './copy-rows.js'
 import type { CopyPlan } from './postgres-copy-plan.js'
 import type { PgField } from './postgres-decode.js'
@@ -11,7 +12,7 @@ import type { FetchPlan, Output } from './postgres-plan.js'
 import { decodeColumn, notHeld, type Texts } from './postgres-values.js'
 
 function textsOf(rows: CopyRows, column: number): Texts {
-  return decodeTexts(copyVector(rows, column, 'bytes', 'text') as BytesVector) as (string | null)[]
+  return storageValues(copyVector(rows, column, 'bytes', 'text')) as (string | null)[]
 }
 
 function pathOf(output: Extract<Output, { kind: 'path' }>, rows: CopyRows, column: number): Vector {

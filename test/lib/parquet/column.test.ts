@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
 import type { ColumnType, Field } from '../../../lib/batch/column-type.js'
-import { gatherVector, type Vector } from '../../../lib/batch/vector.js'
+import { gatherVector, type BytesVector, type Vector } from '../../../lib/batch/vector.js'
 import { decodeColumn, decodeColumnRows } from '../../../lib/parquet/column.js'
 import type { Codec } from '../../../lib/parquet/codec.js'
 import { parseFooter } from '../../../lib/parquet/footer.js'
@@ -10,7 +10,7 @@ import { bytesVector, columnSample, comparable, fileOf, plain, TYPES, valuesVect
 const ROWS = [0, 1, 2, 7, 8, 9, 40, 100]
 
 /** Write a file of one column and read it back. */
-function roundTrip(field: Field, vector: Vector, codec: Codec, picks?: Uint32Array): Vector {
+function roundTrip(field: Field, vector: Vector | readonly Vector[], codec: Codec, picks?: Uint32Array): Vector {
   const file = fileOf([field], [[vector]], codec)
   const { fields, rowGroups: [group] } = parseFooter(file, file.length)
   expect(fields).to.deep.equal([field])
@@ -18,6 +18,13 @@ function roundTrip(field: Field, vector: Vector, codec: Codec, picks?: Uint32Arr
   const start = group!.offset + chunk.offset
   const bytes = file.subarray(start, start + chunk.bytes)
   return picks ? decodeColumnRows(field, chunk, group!.rows, bytes, picks) : decodeColumn(field, chunk, group!.rows, bytes)
+}
+
+/** The same values as codes into their distinct ones, which are bytes. */
+function numbered(type: ColumnType, values: unknown[]): Vector {
+  const distinct: unknown[] = [...new Set(values.filter(value => value !== null))]
+  return { form: 'dictionary', type, length: values.length, codes: Uint16Array.from(values, value => Math.max(0, distinct.indexOf(value))),
+    dictionary: bytesVector(type, distinct) as BytesVector, valid: Uint8Array.from(values, value => value === null ? 0 : 1) }
 }
 
 describe('decodeColumn', () => {
@@ -34,6 +41,25 @@ describe('decodeColumn', () => {
           expect(comparable(roundTrip(field, back, 'UNCOMPRESSED'))).to.deep.equal(values.map(canonical))
         }
       }), { seed: 17, numRuns: 60 })
+    })
+
+    it(`gives back what was encoded in pieces, ${type}`, () => {
+      const isText = type === 'text' || type === 'json'
+      const sample = fc.constantFrom(2, 9, 100, 300).chain(rows => fc.tuple(columnSample(type, rows),
+        fc.uniqueArray(fc.integer({ min: 1, max: rows - 1 }), { maxLength: 4 }).map(cuts => [0, ...cuts.sort((a, b) => a - b), rows]),
+        // of one form or of several
+        fc.array(fc.nat(3), { minLength: 1, maxLength: 5 })))
+      fc.assert(fc.property(sample, fc.constantFrom<Codec>('UNCOMPRESSED', 'SNAPPY'), ([{ field, values }, cuts, forms], codec) => {
+        const pieces = cuts.slice(1).map((to, p): Vector => {
+          const part = values.slice(cuts[p], to)
+          const form = forms[p % forms.length]!
+          if (part.every(value => value === null) && form > 1) return valuesVector('null', part)
+          if (form === 0 || type.startsWith('list')) return valuesVector(type, part)
+          if (form === 1 && isText) return bytesVector(type, part)
+          return form === 2 && isText && part.length > 0 ? numbered(type, part) : vectorOf(type, part)
+        })
+        expect(comparable(roundTrip(field, pieces, codec))).to.deep.equal(values.map(canonical))
+      }), { seed: 19, numRuns: 60 })
     })
 
     it(`decodes some rows as gathering them from all, ${type}`, () => {

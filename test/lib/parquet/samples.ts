@@ -121,7 +121,7 @@ export function plain(value: unknown): unknown {
 }
 
 /** A whole file of one or more row groups, aligned as in memory. */
-export function fileOf(fields: readonly Field[], groups: readonly (readonly Vector[])[], codec: Codec = 'UNCOMPRESSED'): Uint8Array {
+export function fileOf(fields: readonly Field[], groups: readonly (readonly (Vector | readonly Vector[])[])[], codec: Codec = 'UNCOMPRESSED'): Uint8Array {
   const parts: Uint8Array[] = [FILE_HEADER]
   const placed: PlacedRowGroup[] = []
   let offset = FILE_HEADER.length

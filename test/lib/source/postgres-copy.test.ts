@@ -94,6 +94,23 @@ describe('postgresSource by COPY', function () {
     await both(ids, 'public.docs', requestOf(["b.a b", "b.it's"]), { copies: false })
   })
 
+  it('numbers texts that repeat, and spells out the others', async () => {
+    await pool.query(`CREATE TYPE temper AS ENUM ('sad', 'glad');
+      CREATE TABLE repeats (id int PRIMARY KEY, few text, mood temper, own text, half text, large text, d jsonb);
+      INSERT INTO repeats SELECT i, CASE i % 7 WHEN 0 THEN NULL WHEN 1 THEN '' WHEN 2 THEN 'ü😀' WHEN 3 THEN repeat('x', 300) ELSE 'few ' || i % 50 END,
+        CASE WHEN i % 3 = 0 THEN 'sad'::temper ELSE 'glad' END, 'own ' || i, CASE WHEN i % 2 = 0 THEN 'half' ELSE 'own ' || i END,
+        CASE WHEN i % 10 = 0 THEN repeat(i::text, 1500) ELSE 'small' END,
+        jsonb_build_object('city', CASE i % 6 WHEN 0 THEN NULL WHEN 1 THEN 'null' WHEN 2 THEN '' ELSE 'é' || i % 40 END, 'quoted', CASE WHEN i % 2 = 0 THEN 'a' ELSE 'a"b' END,
+          'mixed', CASE WHEN i % 2 = 0 THEN '"a"'::jsonb ELSE '7' END, 'nothing', NULL, 'whole', CASE WHEN i % 4 = 0 THEN '"x"'::jsonb ELSE '"y"' END)
+        FROM generate_series(1, 3000) i`)
+    const columns = ['few', 'mood', 'own', 'half', 'large', 'd.city', 'd.quoted', 'd.mixed', 'd.nothing', 'd.whole', 'd.none']
+    const [first] = await both(Array.from({ length: 3000 }, (_, i) => i + 1), 'public.repeats', requestOf(columns), { batchRows: 2048 })
+    expect(first!.vectors.filter(({ type, form }) => type === 'text' && form === 'dictionary')).to.have.length(4)
+    for (const [name, form] of Object.entries({ few: 'dictionary', mood: 'dictionary', own: 'bytes', half: 'bytes', large: 'bytes', 'd.city': 'dictionary', 'd.whole': 'dictionary' })) {
+      expect(first!.vector(name)?.form, name).to.equal(form)
+    }
+  })
+
   it('asks with ids of every integer type, by range and by array', async () => {
     for (const [type, low, high] of [['smallint', -32768n, 32767n], ['integer', -2147483648n, 2147483647n], ['bigint', -(2n ** 63n), 2n ** 63n - 1n], ['oid', 0n, 4294967295n]] as const) {
       await pool.query(`CREATE TABLE ids_${type} (id ${type} PRIMARY KEY, v int); INSERT INTO ids_${type} VALUES ('${low}', 1), ('${low + 1n}', 2), ('${high - 1n}', 3), ('${high}', 4)`)

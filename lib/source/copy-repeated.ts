@@ -1,0 +1,69 @@
+import type { DictionaryVector } from '../batch/vector.js'
+import { BytesEntries, hashBytes } from '../parquet/bytes-entries.js'
+import type { CopyRows } from './copy-rows.js'
+
+/** So many values of a batch decide whether it is worth numbering them; more of them distinct than this share, and it is not. */
+const SAMPLE = 256
+const MAX_SAMPLE_SHARE = 0.95
+/** At least so many rows for each entry … */
+const ROWS_PER_ENTRY = 4
+/** … and no more entries than 16-bit codes reach, in so many bytes. */
+const MAX_ENTRIES = 65_535
+const MAX_ENTRIES_BYTES = 1 << 20
+
+/** A column's values by number: the same bytes are kept once. */
+export interface RepeatedBytes {
+  /** One for each row, 0 where null. */
+  codes: Uint16Array
+  entries: BytesEntries
+  /** One byte for each row, 0 where null; undefined where nothing is. */
+  valid: Uint8Array | undefined
+}
+
+/** The values of a column that repeat; undefined where they hardly do. */
+export function repeatedBytes(rows: CopyRows, column: number): RepeatedBytes | undefined {
+  const { marks, columns, length, view } = rows
+  if (!looksRepeated(rows, column)) return undefined
+  const entries = new BytesEntries(Math.min(MAX_ENTRIES, Math.floor(length / ROWS_PER_ENTRY)), MAX_ENTRIES_BYTES)
+  const codes = new Uint16Array(length)
+  let valid: Uint8Array | undefined
+  for (let row = 0, mark = column * 2; row < length; row++, mark += columns * 2) {
+    const size = marks[mark + 1]!
+    if (size === -1) {
+      valid ??= new Uint8Array(length).fill(1)
+      valid[row] = 0
+      continue
+    }
+    const code = entries.numberOf(view, marks[mark]!, marks[mark]! + size)
+    if (code < 0) return undefined
+    codes[row] = code
+  }
+  return { codes, entries, valid }
+}
+
+function looksRepeated({ marks, columns, length, view }: CopyRows, column: number): boolean {
+  if (length < 4 * SAMPLE) return false
+  const hashes = new Set<number>()
+  let taken = 0
+  for (let i = 0; i < SAMPLE; i++) {
+    const row = scattered(i) % length
+    const [at, size] = [marks[(row * columns + column) * 2]!, marks[(row * columns + column) * 2 + 1]!]
+    if (size === -1) continue
+    hashes.add(hashBytes(view, at, at + size))
+    taken++
+  }
+  return hashes.size <= taken * MAX_SAMPLE_SHARE
+}
+
+/** As good as random: at equal distances, values that go round would all look different. (MurmurHash3's last steps.) */
+function scattered(i: number): number {
+  let mixed = Math.imul(i ^ i >>> 16, 0x85ebca6b)
+  mixed = Math.imul(mixed ^ mixed >>> 13, 0xc2b2ae35)
+  return (mixed ^ mixed >>> 16) >>> 0
+}
+
+/** A column of texts that repeat; undefined where they hardly do. */
+export function repeatedTexts(rows: CopyRows, column: number): DictionaryVector | undefined {
+  const repeated = repeatedBytes(rows, column)
+  return repeated && { form: 'dictionary', type: 'text', length: rows.length, codes: repeated.codes, dictionary: repeated.entries.vector('text'), valid: repeated.valid }
+}
