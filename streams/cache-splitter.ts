@@ -1,12 +1,12 @@
 import type { Transform } from 'node:stream'
 import { checkColumnTypes, type ColumnType } from '../lib/batch/column-type.js'
-import type { Piece } from '../lib/batch/combine.js'
 import { positionsBetween } from '../lib/batch/ids.js'
 import type { Window } from '../lib/batch/window.js'
-import { coverSafely, passOver, type RowPlan } from '../lib/fetch/row-plan.js'
+import { HitReader } from '../lib/fetch/hit-reader.js'
+import type { RowPlan } from '../lib/fetch/row-plan.js'
 import { requestColumns } from '../lib/fetch/request-columns.js'
 import { tableOf, type CacheReference } from '../lib/store/cache-reference.js'
-import { UnusablePartError, type Cover, type Snapshot } from '../lib/store/snapshot.js'
+import type { Snapshot } from '../lib/store/snapshot.js'
 import { warningOf, type TableStore } from '../lib/store/table-store.js'
 import { stage } from './stage.js'
 
@@ -33,30 +33,55 @@ export function cacheSplitter({ columns, columnTypes, plan, ...reference }: Cach
   const wanted = names.length > 0 ? names : [idColumn]
 
   return stage<Window, Window>('cache-splitter', async function * (source) {
-    let snapshot: Snapshot | undefined = plan?.snapshot
+    let hits = plan?.snapshot && new HitReader(plan.snapshot, store, wanted)
+    let bytesRead = (): number => plan?.snapshot?.bytesRead ?? 0
     let opened = plan !== undefined
-    for await (const window of source) {
-      window.run.columns ??= names
-      if (!opened) {
-        opened = true
-        snapshot = await openSnapshot(store, window, types)
+    const isRead = (window: Window): boolean => !plan || plan.missesOf(window.index) !== undefined
+    try {
+      for await (const window of ahead(source, next => { if (hits && isRead(next)) hits.begin(next) })) {
+        window.run.columns ??= names
+        if (!opened) {
+          opened = true
+          const snapshot = await openSnapshot(store, window, types)
+          hits = snapshot && new HitReader(snapshot, store, wanted)
+          bytesRead = () => snapshot?.bytesRead ?? 0
+        }
+        if (!hits || !isRead(window)) {
+          if (!plan) window.run.report.misses += window.ids.length
+          yield Object.assign(window, { hitCount: 0, hits: new Map() })
+          continue
+        }
+        const { cover, pieces } = await hits.read(window)
+        window.run.report.bytesRead = bytesRead()
+        const misses = cover?.misses ?? positionsBetween(0, window.ids.length)
+        const known = plan?.missesOf(window.index) ?? misses
+        window.run.report.hits += plan ? known.length - misses.length : window.ids.length - misses.length
+        window.run.report.misses += plan ? misses.length - known.length : misses.length
+        yield Object.assign(window, { hits: pieces, hitCount: window.ids.length - misses.length, misses,
+          ...(plan && misses.length > known.length ? { late: without(misses, known) } : {}) })
       }
-      const planned = plan?.missesOf(window.index)
-      if (!snapshot || (plan && planned === undefined)) {
-        if (!plan) window.run.report.misses += window.ids.length
-        yield Object.assign(window, { hitCount: 0, hits: new Map() })
-        continue
-      }
-      const { cover, pieces } = await readHits(snapshot, store, window, wanted)
-      window.run.report.bytesRead = snapshot.bytesRead
-      const misses = cover?.misses ?? positionsBetween(0, window.ids.length)
-      const known = plan ? planned! : misses
-      window.run.report.hits += plan ? known.length - misses.length : window.ids.length - misses.length
-      window.run.report.misses += plan ? misses.length - known.length : misses.length
-      yield Object.assign(window, { hits: pieces, hitCount: window.ids.length - misses.length, misses,
-        ...(plan && misses.length > known.length ? { late: without(misses, known) } : {}) })
+    } finally {
+      await hits?.settled()
     }
   })
+}
+
+/** The items of a source; each is asked for while the one before it is still being looked at, and told of when it comes. */
+async function * ahead<T>(source: AsyncIterable<T>, onComing: (item: T) => void): AsyncGenerator<T, void, undefined> {
+  const input = source[Symbol.asyncIterator]()
+  const ask = async (): Promise<IteratorResult<T>> => {
+    const next = await input.next()
+    if (next.done !== true) onComing(next.value)
+    return next
+  }
+  for (let coming = ask(); ;) {
+    const next = await coming
+    if (next.done === true) return
+    coming = ask()
+    // where nobody asks for it any more
+    coming.catch(() => undefined)
+    yield next.value
+  }
 }
 
 async function openSnapshot(store: TableStore, { run }: Window, types: ReadonlyMap<string, ColumnType>): Promise<Snapshot | undefined> {
@@ -67,25 +92,6 @@ async function openSnapshot(store: TableStore, { run }: Window, types: ReadonlyM
   } catch (error) {
     run.trouble(warningOf('CACHE_READ_FAILED', error), error)
     return undefined
-  }
-}
-
-/** Cover and values of a window's hits. Parts that turn out damaged are dropped, and the window is looked at again. */
-async function readHits(snapshot: Snapshot, store: TableStore, { ids, run }: Window, columns: readonly string[]):
-Promise<{ cover: Cover | undefined, pieces: ReadonlyMap<string, readonly Piece[]> }> {
-  for (;;) {
-    const cover = await coverSafely(snapshot, store, ids, columns, run)
-    if (!cover) return { cover, pieces: new Map() }
-    try {
-      return { cover, pieces: await snapshot.read(cover) }
-    } catch (error) {
-      if (error instanceof UnusablePartError) {
-        await passOver(error, snapshot, store, run)
-        continue
-      }
-      run.trouble(warningOf('CACHE_READ_FAILED', error), error)
-      return { cover: undefined, pieces: new Map() }
-    }
   }
 }
 

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer'
 import { abortableReader } from '../abortable.js'
 import { InvalidArgumentError } from '../errors.js'
-import { idOf, idsBetween, invalidId, type IdArray } from './ids.js'
+import { fillBetween, idOf, invalidId, type IdArray } from './ids.js'
 
 /** Ids per window: what flows through the stages at a time. */
 export const WINDOW_ROWS = 65_536
@@ -39,27 +39,28 @@ export class IdSet {
     return (safe === 0 ? [below + above] : [below, safe, above]).filter(count => count > 0)
   }
 
-  /** The ids ascending, in arrays of at most `maxIds`; one array holds ids of one kind. The same cuts every time. */
-  * windows(maxIds = WINDOW_ROWS): Generator<IdArray> {
+  /**
+   * The ids ascending, in arrays of at most `maxIds`; one array holds ids of one kind. The same cuts every time.
+   *
+   * @param memory for `maxIds` ids, to be used for every array: each is then good until the next one is asked for
+   */
+  * windows(maxIds = WINDOW_ROWS, memory?: Float64Array): Generator<IdArray> {
     for (let at = 0; at < this.#below.length; at += maxIds) yield this.#below.subarray(at, at + maxIds)
     if (this.#safe.form === 'sorted') {
       const { ids } = this.#safe
       for (let at = 0; at < ids.length; at += maxIds) yield ids.subarray(at, at + maxIds)
-    } else yield * bitmapWindows(this.#safe, maxIds)
+    } else yield * bitmapWindows(this.#safe, maxIds, memory)
     for (let at = 0; at < this.#above.length; at += maxIds) yield this.#above.subarray(at, at + maxIds)
   }
 }
 
-function * bitmapWindows({ base, words, count }: { base: number, words: Uint32Array, count: number }, maxIds: number): Generator<IdArray> {
-  if (isFull(words, count)) {
-    for (let at = 0; at < count; at += maxIds) yield idsBetween(base + at, base + Math.min(at + maxIds, count))
-    return
-  }
-  let offset = 0
-  for (let left = count; left > 0;) {
-    const window = new Float64Array(Math.min(maxIds, left))
-    offset = fillWindow(window, base, words, offset)
-    left -= window.length
+function * bitmapWindows({ base, words, count }: { base: number, words: Uint32Array, count: number }, maxIds: number, memory?: Float64Array): Generator<IdArray> {
+  const full = isFull(words, count)
+  for (let offset = 0, at = 0; at < count; at += maxIds) {
+    const size = Math.min(maxIds, count - at)
+    const window = memory?.subarray(0, size) ?? new Float64Array(size)
+    if (full) fillBetween(window, base + at)
+    else offset = fillWindow(window, base, words, offset)
     yield window
   }
 }

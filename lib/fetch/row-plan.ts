@@ -1,6 +1,6 @@
 import { idsAt } from './fetched-pieces.js'
 import { batchSizeFor } from './miss-queue.js'
-import type { IdSet } from '../batch/id-set.js'
+import { WINDOW_ROWS, type IdSet } from '../batch/id-set.js'
 import type { IdArray } from '../batch/ids.js'
 import type { Run } from '../run.js'
 import { UnusablePartError, type Cover, type Snapshot } from '../store/snapshot.js'
@@ -34,7 +34,7 @@ export async function planRows({ ids, columns, snapshot, store, run, batchSize, 
   let missCount = cached ? 0 : ids.size
   let lastKind: unknown
   let window = 0
-  if (cached) for (const windowIds of ids.windows()) {
+  if (cached) for (const windowIds of ids.windows(WINDOW_ROWS, new Float64Array(WINDOW_ROWS))) {
     const cover = await coverSafely(cached.snapshot, cached.store, windowIds, columns, run)
     const missed = cover ? cover.misses.length : windowIds.length
     misses[window++] = cover && missed < windowIds.length ? cover.misses : undefined

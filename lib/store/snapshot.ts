@@ -79,6 +79,11 @@ export class Snapshot {
     }))
   }
 
+  /** Parts that were not left out. */
+  get partCount(): number {
+    return this.#parts.length
+  }
+
   /** Bytes read from the store through this view. */
   get bytesRead(): number {
     return this.#reader.bytesReadFor(this)

@@ -76,7 +76,11 @@ describe('rows and columns made into batches', () => {
     for (const span of [1, 31, 32, 33, 64, 100, 1024]) {
       for (const left of [[], [span - 2], [0], [Math.floor(span / 2)]]) {
         const ids = Array.from({ length: span }, (_, i) => i + 7).filter((_, i) => !left.includes(i))
-        expect([...(await collectIds(ids)).windows(50)].flatMap(window => Array.from(window as ArrayLike<number>))).to.deep.equal(ids)
+        for (const memory of [undefined, new Float64Array(50)]) {
+          const seen: number[] = []
+          for (const window of (await collectIds(ids)).windows(50, memory)) seen.push(...window as Float64Array)
+          expect(seen).to.deep.equal(ids)
+        }
       }
     }
   })
