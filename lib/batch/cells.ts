@@ -15,7 +15,13 @@ function mapFixed(vector: FixedVector, cell: (value: never) => unknown): unknown
 }
 
 /** The array's own values, null where null. */
-function plainValues({ values, valid, length }: FixedVector, into: unknown[], at: number): unknown[] {
+function plainValues(vector: FixedVector, into: unknown[], at: number): unknown[] {
+  const { valid, length, compact } = vector
+  if (valid && compact) {
+    for (let i = 0, from = 0; i < length; i++) into[at + i] = valid[i] === 0 ? null : compact[from++]
+    return into
+  }
+  const { values } = vector
   if (valid) for (let i = 0; i < length; i++) into[at + i] = valid[i] === 0 ? null : values[i]
   else for (let i = 0; i < length; i++) into[at + i] = values[i]
   return into

@@ -19,8 +19,9 @@ export function convertVector(vector: Vector, type: ColumnType): Vector {
   }
   if (vector.form === 'fixed' && (type === 'int64' || type === 'float64')) {
     if (vector.values instanceof Float64Array) return { ...vector, type }
-    if (vector.values instanceof Int32Array) return { ...vector, type, values: Float64Array.from(vector.values) }
-    if (vector.values instanceof BigInt64Array && type === 'float64') return { ...vector, type, values: Float64Array.from(vector.values, Number) }
+    const { length, values, valid } = vector
+    if (values instanceof Int32Array) return { form: 'fixed', type, length, values: Float64Array.from(values), valid }
+    if (values instanceof BigInt64Array && type === 'float64') return { form: 'fixed', type, length, values: Float64Array.from(values, Number), valid }
   }
   throw new TypeError(`a column of ${vector.type} cannot become ${type}`)
 }

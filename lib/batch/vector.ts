@@ -32,6 +32,8 @@ export interface FixedVector extends VectorBase {
   readonly form: 'fixed'
   readonly values: FixedArray
   readonly valid?: Uint8Array | undefined
+  /** The values that are present, one behind the other, in a vector whose `values` are made of them when they are first asked for. */
+  readonly compact?: FixedArray | undefined
 }
 
 /** Row i is `bytes[starts[i] … ends[i])`; rows may lie anywhere in `bytes`, ascending in decoded pages. */

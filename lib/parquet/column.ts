@@ -1,5 +1,5 @@
 import { isVariableLength, listElement, type ColumnType, type Field } from '../batch/column-type.js'
-import { gatherVector, nullVector, type BytesVector, type DictionaryVector, type FixedVector, type Vector } from '../batch/vector.js'
+import { gatherVector, nullVector, type BytesVector, type DictionaryVector, type FixedArray, type FixedVector, type Vector } from '../batch/vector.js'
 import type { ColumnChunkMeta } from './column-chunk.js'
 import { wrapCorruption } from './corruption.js'
 import { decodeList } from './decode-list.js'
@@ -67,7 +67,10 @@ function absent(type: ColumnType, length: number): Vector {
 
 function spread(vector: FixedVector | BytesVector, valid: Uint8Array): FixedVector | BytesVector {
   const length = valid.length
-  if (vector.form === 'fixed') return { ...vector, length, valid, values: spreadArray(vector.values, valid) }
+  if (vector.form === 'fixed') {
+    let values: FixedArray | undefined
+    return { form: 'fixed', type: vector.type, length, valid, compact: vector.values, get values() { return values ??= spreadArray(vector.values, valid) } }
+  }
   return { ...vector, length, valid, starts: spreadArray(vector.starts, valid), ends: spreadArray(vector.ends, valid) }
 }
 
