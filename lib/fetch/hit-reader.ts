@@ -18,7 +18,8 @@ export class HitReader {
   readonly #snapshot: Snapshot
   readonly #store: TableStore
   readonly #columns: readonly string[]
-  readonly #begun = new Map<Window, Promise<Hits | undefined>>()
+  /** Undefined where something went wrong. */
+  readonly #begun = new Map<Window, Promise<{ hits: Hits, parts: number } | undefined>>()
 
   constructor(snapshot: Snapshot, store: TableStore, columns: readonly string[]) {
     this.#snapshot = snapshot
@@ -37,9 +38,10 @@ export class HitReader {
    * @throws what trouble with the cache is in a strict run
    */
   async read(window: Window): Promise<Hits> {
-    const begun = this.#begun.get(window)
+    const begun = await this.#begun.get(window)
     this.#begun.delete(window)
-    return await begun ?? await this.#readSafely(window)
+    // a part that was left out meanwhile was in the cover
+    return begun?.parts === this.#snapshot.partCount ? begun.hits : await this.#readSafely(window)
   }
 
   /** Resolves when nothing is being read. */
@@ -47,12 +49,10 @@ export class HitReader {
     await Promise.all(this.#begun.values())
   }
 
-  /** Undefined where a part was left out meanwhile: it was in the cover. */
-  async #attempt({ ids }: Window): Promise<Hits | undefined> {
-    const left = this.#snapshot.partCount
+  async #attempt({ ids }: Window): Promise<{ hits: Hits, parts: number }> {
+    const parts = this.#snapshot.partCount
     const cover = await this.#snapshot.cover(ids, this.#columns)
-    const pieces = await this.#snapshot.read(cover)
-    return left === this.#snapshot.partCount ? { cover, pieces } : undefined
+    return { hits: { cover, pieces: await this.#snapshot.read(cover) }, parts }
   }
 
   async #readSafely({ ids, run }: Window): Promise<Hits> {

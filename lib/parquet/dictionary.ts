@@ -1,5 +1,6 @@
 import { storageValues } from '../batch/cells.js'
 import type { ColumnType } from '../batch/column-type.js'
+import { scattered } from '../batch/scattered.js'
 import type { BytesVector, DictionaryVector, ValuesVector, Vector } from '../batch/vector.js'
 import { BytesEntries, hashBytes } from './bytes-entries.js'
 import { encodeByteStrings, encodeStrings, viewOf } from './plain-texts.js'
@@ -22,8 +23,6 @@ const MAX_DICTIONARY_BYTES = 1 << 20
 /** So many values, picked all over the column, decide whether it is worth counting; more of them distinct than this, and it is not. */
 const SAMPLE = 1024
 const MAX_SAMPLE_SHARE = 0.95
-/** Spreads sample positions; any odd number of this size does. */
-const SCATTER = 0x9e3779b1
 
 function maxEntries(present: number): number {
   return Math.min(MAX_ENTRIES, Math.floor(present * MAX_SHARE))
@@ -46,7 +45,7 @@ function looksDistinct<V extends Vector, K>(pieces: readonly V[], keyAt: (piece:
   let taken = 0
   for (const piece of pieces) {
     for (let i = Math.ceil(SAMPLE * piece.length / rows); i > 0; i--) {
-      const key = keyAt(piece, (Math.imul(i, SCATTER) >>> 0) % piece.length)
+      const key = keyAt(piece, scattered(i) % piece.length)
       if (key === null) continue
       taken++
       seen.add(key)

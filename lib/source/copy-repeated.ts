@@ -1,3 +1,4 @@
+import { scattered } from '../batch/scattered.js'
 import type { DictionaryVector } from '../batch/vector.js'
 import { BytesEntries, hashBytes } from '../parquet/bytes-entries.js'
 import type { CopyRows } from './copy-rows.js'
@@ -53,13 +54,6 @@ function looksRepeated({ marks, columns, length, view }: CopyRows, column: numbe
     taken++
   }
   return hashes.size <= taken * MAX_SAMPLE_SHARE
-}
-
-/** As good as random: at equal distances, values that go round would all look different. (MurmurHash3's last steps.) */
-function scattered(i: number): number {
-  let mixed = Math.imul(i ^ i >>> 16, 0x85ebca6b)
-  mixed = Math.imul(mixed ^ mixed >>> 13, 0xc2b2ae35)
-  return (mixed ^ mixed >>> 16) >>> 0
 }
 
 /** A column of texts that repeat; undefined where they hardly do. */
