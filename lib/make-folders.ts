@@ -24,8 +24,13 @@ async function makeFolder(folder: string, mode: number): Promise<string | undefi
     await mkdir(folder, { mode })
     return folder
   } catch (error) {
-    const isThere = await stat(folder).then(stats => stats.isDirectory(), () => false)
-    if (isThere) return undefined
+    const exists = (error as NodeJS.ErrnoException).code === 'EEXIST'
+    const found = await stat(folder).catch((cause: unknown) => {
+      // something is there, and why it cannot be looked at is what matters; but for a link to nowhere
+      if (exists && (cause as NodeJS.ErrnoException).code !== 'ENOENT') throw cause
+      return undefined
+    })
+    if (found?.isDirectory() === true) return undefined
     throw error
   }
 }

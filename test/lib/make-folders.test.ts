@@ -34,10 +34,13 @@ describe('folders', () => {
   it('are refused, with an end, in a file, behind a link to nowhere, and where the system has no place for them', async () => {
     writeFileSync(join(dir(), 'file'), '')
     symlinkSync(join(dir(), 'nowhere'), join(dir(), 'link'))
+    symlinkSync(join(dir(), 'loop'), join(dir(), 'loop'))
     expect(await errnoOf(join(dir(), 'file'))).to.equal('EEXIST')
     expect(await errnoOf(join(dir(), 'file/x/y'))).to.equal('ENOTDIR')
     expect(await errnoOf(join(dir(), 'link'))).to.equal('EEXIST')
     expect(await errnoOf(join(dir(), 'link/x/y'))).to.equal('EEXIST')
+    // what the system says of it, not that something is there
+    expect(await errnoOf(join(dir(), 'loop'))).to.equal('ELOOP')
     // a parent that exists, and a system that says it does not
     expect(await errnoOf('/proc/millrace/x/y')).to.equal('ENOENT')
   })
