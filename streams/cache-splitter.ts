@@ -22,7 +22,8 @@ export interface CacheSplitterOptions extends CacheReference {
 
 /**
  * Window → Window. Splits each window into hits, whose cached columns it reads, and misses. An id is a hit only if every
- * requested column is cached for it; a cached null counts. What cannot be read is a miss, with a warning.
+ * requested column is cached for it; a cached null counts. What cannot be read is a miss, with a warning. The next window's hits are
+ * read while the one before is on its way.
  */
 export function cacheSplitter({ columns, columnTypes, plan, ...reference }: CacheSplitterOptions): Transform {
   const store = tableOf(reference)

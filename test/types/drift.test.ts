@@ -43,7 +43,8 @@ describe('a column whose type drifts at the source', function () {
       await fc.assert(fc.asyncProperty(fc.array(step, { minLength: 2, maxLength: 7 }), fc.boolean(), (steps, folded) => withCache(async cache => {
         let table: Kind | undefined
         const cached = new Map<number, { value: unknown, kind: Kind }>()
-        const counts = (kept: { kind: Kind }): boolean => join(kept.kind, table!, dotted) === table
+        // a wide integer is as exact in a column that was renewed with small ones: both are int64
+        const counts = (kept: { kind: Kind }): boolean => join(kept.kind, table!, dotted) === table || (kept.kind === 'wide' && table === 'int')
         for (const { id, kind, value: which, refresh } of steps) {
           // NaN has no place in dotted columns
           const values: readonly unknown[] = KINDS[kind].filter(value => !dotted || !Number.isNaN(value))
