@@ -32,7 +32,8 @@ interface Side {
   close(): Promise<void>
 }
 
-const micros = (n: number): string => `2024-01-01 00:00:${String(Math.floor(n / 1e6)).padStart(2, '0')}.${String(n % 1e6).padStart(6, '0')}`
+const micros = (n: number): string =>
+  `${new Date(Date.UTC(2024, 0, 1) + Math.floor(n / 1e6) * 1000).toISOString().slice(0, 19).replace('T', ' ')}.${String(n % 1e6).padStart(6, '0')}`
 
 async function mariadb(): Promise<Side> {
   const { url, drop } = await testMariaDatabase()
