@@ -9,6 +9,7 @@ import { MissQueue } from '../lib/fetch/miss-queue.js'
 import { checkFetcher } from '../lib/fetch/options.js'
 import { requestColumns } from '../lib/fetch/request-columns.js'
 import type { RowPlan } from '../lib/fetch/row-plan.js'
+import { RunTexts } from '../lib/fetch/run-texts.js'
 import type { Fetcher } from '../lib/source/fetcher.js'
 import { stage } from './stage.js'
 
@@ -54,7 +55,7 @@ export function batchFetcher({ fetcher, table, columns, idColumn = 'id', columnT
   const request = requestColumns(columns, idColumn)
   const types = Object.fromEntries(checkColumnTypes(columnTypes))
   const settings = { fetcher, table, columns: request, idColumn, columnTypes: types, retries, fetchTimeoutMs, batchCount: plan?.batches,
-    distinctTexts: new Set<string>() }
+    texts: new RunTexts() }
 
   return stage<Window, Window>('batch-fetcher', async function * (source, { signal }) {
     const input = source[Symbol.asyncIterator]()

@@ -1,5 +1,6 @@
 import type { ColumnType } from './column-type.js'
 import { ownValue } from './own-value.js'
+import { TextNumbers } from './text-numbers.js'
 import type { Vector } from './vector.js'
 
 // where a position's value is
@@ -35,11 +36,11 @@ export class CollectedColumn {
   #filled = 0
   #kinds = 0
   /** Numbers, and the milliseconds of dates. */
-  #numbers: Float64Array | undefined
+  #doubles: Float64Array | undefined
   #codes: Uint16Array | undefined
-  /** Numbered texts, and the texts by number; undefined once they are not numbered any more. */
-  #entries: Map<string, number> | undefined
-  #list: string[] = []
+  /** Numbered texts. */
+  readonly #numbers: TextNumbers
+  #isNumbered: boolean
   #texts = 0
   #others: unknown[] | undefined
 
@@ -50,16 +51,20 @@ export class CollectedColumn {
     return column
   }
 
-  /** @param distinct the column's texts are known to repeat too seldom to be numbered */
-  constructor(length: number, { distinct = false }: { distinct?: boolean } = {}) {
+  /**
+   * @param distinct the column's texts are known to repeat too seldom to be numbered
+   * @param numbers what texts had a number before
+   */
+  constructor(length: number, { distinct = false, numbers = new TextNumbers() }: { distinct?: boolean, numbers?: TextNumbers } = {}) {
     this.length = length
     this.#states = new Uint8Array(length)
-    this.#entries = distinct ? undefined : new Map()
+    this.#numbers = numbers
+    this.#isNumbered = !distinct
   }
 
   /** Whether texts came that repeat too seldom to be numbered. */
   get isDistinct(): boolean {
-    return this.#texts >= MIN_DISTINCT && this.#entries === undefined
+    return this.#texts >= MIN_DISTINCT && !this.#isNumbered
   }
 
   /** Take a value; undefined leaves the position absent. */
@@ -104,7 +109,7 @@ export class CollectedColumn {
 
   /** Numbers and nulls, up to the first value that is neither. */
   #setNumbers(values: ArrayLike<unknown>, from: number, count: number, at: number | Uint32Array): number {
-    const numbers = this.#numbers ??= new Float64Array(this.length)
+    const numbers = this.#doubles ??= new Float64Array(this.length)
     const states = this.#states
     let [kinds, filled, i] = [0, 0, from]
     for (; i < count; i++) {
@@ -127,10 +132,10 @@ export class CollectedColumn {
 
   /** Texts and nulls, up to the first value that is neither, or the one that ends the numbering. */
   #setTexts(values: ArrayLike<unknown>, from: number, count: number, at: number | Uint32Array): number {
-    const numbered = this.#entries !== undefined
+    const numbered = this.#isNumbered
     const states = this.#states
     let i = from
-    for (; i < count && numbered === (this.#entries !== undefined); i++) {
+    for (; i < count && numbered === this.#isNumbered; i++) {
       const value = values[i]
       if (typeof value !== 'string' && value !== null) break
       const position = typeof at === 'number' ? at + i : at[i]!
@@ -153,9 +158,9 @@ export class CollectedColumn {
   valueAt(position: number): unknown {
     switch (this.#states[position]) {
       case NULL: return null
-      case NUMBER: return this.#numbers![position]
-      case DATE: return new Date(this.#numbers![position]!)
-      case CODE: return this.#list[this.#codes![position]!]
+      case NUMBER: return this.#doubles![position]
+      case DATE: return new Date(this.#doubles![position]!)
+      case CODE: return this.#numbers.textAt(this.#codes![position]!)
       case OTHER: return this.#others![position]
       default: return undefined
     }
@@ -168,7 +173,7 @@ export class CollectedColumn {
 
   /** The values at these positions, in that order. */
   pick(positions: Uint32Array): CollectedColumn {
-    const picked = new CollectedColumn(positions.length, { distinct: this.#entries === undefined })
+    const picked = new CollectedColumn(positions.length, { distinct: !this.#isNumbered })
     positions.forEach((position, i) => picked.set(i, this.valueAt(position)))
     return picked
   }
@@ -181,14 +186,15 @@ export class CollectedColumn {
    * @param type the declared one; undefined where none is
    */
   vector({ allowNaN, type }: { allowNaN: boolean, type?: ColumnType | undefined }): Vector | undefined {
-    const kinds = this.#kinds
+    // one that is not well-formed may have come with another batch: each value is looked at then
+    const kinds = this.#kinds | (this.#codes && this.#isNumbered && !this.#numbers.isWellFormed ? MORE : 0)
     if (type === 'int32') return kinds === INTEGERS ? this.#int32Vector() : undefined
     const isNumeric = kinds !== 0 && (kinds & ~(INTEGERS | DOUBLES | (allowNaN ? NANS : 0))) === 0
     const found = isNumeric ? (type === 'float64' || kinds !== INTEGERS ? 'float64' : 'int64') : kinds === DATES ? 'timestamptz' : kinds === TEXTS ? 'text' : undefined
     if (type !== undefined && type !== found) return undefined
     switch (found) {
-      case 'int64': case 'float64': return this.#fixed(found, this.#numbers!)
-      case 'timestamptz': return this.#fixed(found, microsOf(this.#numbers!))
+      case 'int64': case 'float64': return this.#fixed(found, this.#doubles!)
+      case 'timestamptz': return this.#fixed(found, microsOf(this.#doubles!))
       case 'text': return this.#textVector()
       case undefined: return undefined
     }
@@ -200,7 +206,7 @@ export class CollectedColumn {
 
   /** Undefined where some number has more than 32 bits. */
   #int32Vector(): Vector | undefined {
-    const numbers = this.#numbers!
+    const numbers = this.#doubles!
     const values = new Int32Array(this.length)
     for (let i = 0; i < values.length; i++) {
       values[i] = numbers[i]!
@@ -211,8 +217,8 @@ export class CollectedColumn {
 
   #textVector(): Vector {
     const { length } = this
-    if (this.#codes && this.#entries && this.#entries.size * 2 <= this.#texts) {
-      const dictionary: Vector = { form: 'values', type: 'text', length: this.#entries.size, values: this.#list }
+    const { dictionary, size } = this.#numbers
+    if (this.#codes && this.#isNumbered && size * 2 <= this.#texts) {
       return { form: 'dictionary', type: 'text', length, codes: this.#codes, dictionary, valid: this.#valid() }
     }
     this.#spellOut()
@@ -230,8 +236,8 @@ export class CollectedColumn {
   }
 
   #setNumber(position: number, state: number, value: number): void {
-    this.#numbers ??= new Float64Array(this.length)
-    this.#numbers[position] = value
+    this.#doubles ??= new Float64Array(this.length)
+    this.#doubles[position] = value
     this.#states[position] = state
   }
 
@@ -244,19 +250,18 @@ export class CollectedColumn {
 
   #setText(position: number, text: string): void {
     this.#texts++
-    if (this.#entries) {
-      let code = this.#entries.get(text)
+    if (this.#isNumbered) {
+      const { size } = this.#numbers
+      let code = this.#numbers.get(text)
       if (code === undefined) {
-        code = this.#entries.size
-        if (code === MAX_DISTINCT || (code >= MIN_DISTINCT && code * 2 > this.#texts)) {
+        if (size === MAX_DISTINCT || (size >= MIN_DISTINCT && size * 2 > this.#texts)) {
           this.#spellOut()
           this.#setText(position, text)
           return
         }
-        this.#kinds |= text.isWellFormed() ? TEXTS : MORE
-        this.#entries.set(text, code)
-        this.#list.push(text)
+        code = this.#numbers.add(text)
       }
+      this.#kinds |= TEXTS
       this.#codes ??= new Uint16Array(this.length)
       this.#codes[position] = code
       this.#states[position] = CODE
@@ -275,7 +280,7 @@ export class CollectedColumn {
 
   /** Stop numbering texts. */
   #spellOut(): void {
-    this.#entries = undefined
-    for (let i = 0; i < this.length; i++) if (this.#states[i] === CODE) this.#spell(i, this.#list[this.#codes![i]!]!)
+    this.#isNumbered = false
+    for (let i = 0; i < this.length; i++) if (this.#states[i] === CODE) this.#spell(i, this.#numbers.textAt(this.#codes![i]!))
   }
 }

@@ -9,6 +9,7 @@ import type { Fetcher, FetchRequest } from '../source/fetcher.js'
 import type { RequestColumns } from './request-columns.js'
 import { RowCollector } from './row-collector.js'
 import { rowSlots } from './row-slots.js'
+import type { RunTexts } from './run-texts.js'
 
 /** How batches are fetched; the same for all of a run. */
 export interface FetchSettings {
@@ -22,8 +23,8 @@ export interface FetchSettings {
   retries: number
   /** Longest time one attempt may take, in ms; 0 = no limit. */
   fetchTimeoutMs: number
-  /** Columns whose texts hardly repeat: learned in one batch, for the others. */
-  distinctTexts: Set<string>
+  /** Learned in one batch, for the others. */
+  texts: RunTexts
   /** All batches of the run, when planned. */
   batchCount?: number | undefined
 }
@@ -75,7 +76,7 @@ export function mistakeOf(error: unknown): MillraceError | undefined {
   return error instanceof MillraceError && !(error instanceof BatchFailedError) && isMistake(error) ? error : undefined
 }
 
-async function attemptFetch({ fetcher, table, columns, idColumn, columnTypes, fetchTimeoutMs, batchCount, distinctTexts }: FetchSettings, ids: IdArray,
+async function attemptFetch({ fetcher, table, columns, idColumn, columnTypes, fetchTimeoutMs, batchCount, texts }: FetchSettings, ids: IdArray,
   index: number, signal: AbortSignal): Promise<{ batch: FetchedBatch, mistakes: readonly MillraceError[] }> {
   const abort = new AbortController()
   const stop = (): void => abort.abort(signal.reason)
@@ -88,7 +89,7 @@ async function attemptFetch({ fetcher, table, columns, idColumn, columnTypes, fe
     const request: FetchRequest = { columns: columns.bases, paths: columns.paths.map(({ name }) => name),
       plain: columns.plain.map(({ column }) => column), idColumn, columnTypes, signal: abort.signal,
       batch: { index, ...(batchCount === undefined ? {} : { count: batchCount }) } }
-    const collector = new RowCollector({ ids, batch: index, idColumn, slots: rowSlots(columns, columnTypes), distinct: distinctTexts })
+    const collector = new RowCollector({ ids, batch: index, idColumn, slots: rowSlots(columns, columnTypes), texts })
     // a copy: what a fetcher does to its ids must not reach the run
     await consume(await unlessAborted((async () => await fetcher(idList(ids), table, request))(), abort.signal), collector, abort.signal, index)
     return { batch: collector.finish(), mistakes: collector.mistakes }

@@ -1,5 +1,5 @@
 import { types } from 'node:util'
-import { CollectedColumn } from '../batch/collected-column.js'
+import type { CollectedColumn } from '../batch/collected-column.js'
 import { idAt, idFromSource, lowerBound, type Id, type IdArray } from '../batch/ids.js'
 import { arePlain, readProperty } from '../batch/read-property.js'
 import { RowBatch } from '../batch/row-batch.js'
@@ -7,6 +7,7 @@ import type { FetchedBatch, RawColumn } from '../batch/window.js'
 import { batchRows } from './batch-rows.js'
 import { FetcherContractError, messageOf, type MillraceError } from '../errors.js'
 import { readColumn } from './read-column.js'
+import type { RunTexts } from './run-texts.js'
 import { isSameIn, propertyIn, propertyOf, valueIn, type Property, type RowSlot } from './row-slots.js'
 
 interface CollectorOptions {
@@ -16,8 +17,8 @@ interface CollectorOptions {
   idColumn: string
   /** What to take from rows. */
   slots: readonly RowSlot[]
-  /** Columns whose texts hardly repeat, learned from batch to batch. */
-  distinct?: Set<string>
+  /** Learned from batch to batch. */
+  texts: RunTexts
 }
 
 /** Rows taken at a time: few enough to stay in the processor's cache while column after column is read from them. */
@@ -64,8 +65,8 @@ export class RowCollector {
   }
 
   get #columns(): readonly CollectedColumn[] {
-    const { slots, ids, distinct } = this.#options
-    return this.#collected ??= slots.map(({ key }) => new CollectedColumn(ids.length, { distinct: distinct?.has(key) ?? false }))
+    const { slots, ids, texts } = this.#options
+    return this.#collected ??= slots.map(({ key }) => texts.column(key, ids.length))
   }
 
   /** Take one item of a fetcher's answer: a row, an array of rows, or a RowBatch. */
@@ -88,7 +89,7 @@ export class RowCollector {
    * @throws {SchemaConflictError} RowBatches whose types share none
    */
   finish(): FetchedBatch {
-    const { slots, batch, distinct } = this.#options
+    const { slots, batch, texts } = this.#options
     if (this.#batches.length > 0) {
       // plain rows have no types that could be set against those of a batch: its microseconds, decimals and dates would be lost
       if (this.#rows > 0) throw new FetcherContractError({ batch, reason: 'it mixes plain rows and RowBatches (make batches of the rows: fromRows(rows, { types }))' })
@@ -97,7 +98,7 @@ export class RowCollector {
     const found = this.#found()
     const raw = new Map<string, RawColumn>()
     this.#columns.forEach((column, c) => {
-      if (column.isDistinct) distinct?.add(slots[c]!.key)
+      texts.learn(slots[c]!.key, column)
       raw.set(slots[c]!.key, { collected: found ? column.pick(found) : column })
     })
     return this.#fetched(raw, found)

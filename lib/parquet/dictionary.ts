@@ -110,9 +110,13 @@ function numberBytes({ starts, ends, valid, length }: BytesVector, view: DataVie
 export function dictionaryInUse(pieces: readonly DictionaryVector[], present: number): Dictionary | undefined {
   const entries = pieces.every(({ dictionary }) => dictionary.form === 'bytes') ? bytesInUse(maxEntries(present)) : stringsInUse(maxEntries(present))
   const codes = new Uint16Array(present)
+  const numbers = new Map<DictionaryVector['dictionary'], Int32Array>()
   let at = 0
   for (const piece of pieces) {
-    at = renumber(piece, entries.numbererOf(piece.dictionary), codes, at)
+    const { dictionary } = piece
+    const known = numbers.get(dictionary) ?? new Int32Array(dictionary.length).fill(-1)
+    numbers.set(dictionary, known)
+    at = renumber(piece, { numbers: known, numberOf: entries.numbererOf(dictionary) }, codes, at)
     if (at < 0) return undefined
   }
   const page = entries.page()
@@ -158,8 +162,7 @@ function stringsInUse(limit: number): EntriesInUse {
 }
 
 /** Number a piece's values; returns where its last code stands, plus one, or -1 where there are too many entries. */
-function renumber({ codes, dictionary, valid }: DictionaryVector, numberOf: (code: number) => number, into: Uint16Array, at: number): number {
-  const numbers = new Int32Array(dictionary.length).fill(-1)
+function renumber({ codes, valid }: DictionaryVector, { numbers, numberOf }: { numbers: Int32Array, numberOf: (code: number) => number }, into: Uint16Array, at: number): number {
   for (let i = 0; i < codes.length; i++) {
     if (valid !== undefined && valid[i] === 0) continue
     const code = codes[i]!

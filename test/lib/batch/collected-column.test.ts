@@ -1,8 +1,10 @@
+import { deepStrictEqual } from 'node:assert'
 import { expect } from 'chai'
 import { CollectedColumn } from '../../../lib/batch/collected-column.js'
 import { storageValues } from '../../../lib/batch/cells.js'
 import { vectorOf, vectorOfCollected } from '../../../lib/batch/infer.js'
 import { concatVectors } from '../../../lib/batch/combine.js'
+import { RunTexts } from '../../../lib/fetch/run-texts.js'
 import { shuffled } from '../../support/fetchers.js'
 import { mulberry32 as seeded } from '../../support/random.js'
 import type { EncodedJson } from '../../../lib/json/json-text.js'
@@ -41,6 +43,42 @@ describe('a collected column', () => {
       expect(column.isDistinct).to.equal(form === 'values')
       expect(storageValues(vectorOfCollected(collect(values, { distinct: true })).vector)).to.deep.equal(values)
     }
+  })
+
+  it('shares the numbers of texts with other batches of its run, whatever comes in them', () => {
+    const random = seeded(5)
+    const sources = [() => `city ${Math.floor(random() * 50)}`, (i: number) => `city ${i % 5000}`, (i: number) => `own ${i}`, () => null, () => '\ud800', () => undefined, (i: number) => i]
+    for (let round = 0; round < 40; round++) {
+      const texts = new RunTexts()
+      const some = sources.filter((_, s) => random() < (s === 0 ? 0.9 : 0.2))
+      const parts = Array.from({ length: 3 }, (_, part) => Array.from({ length: 8192 + Math.floor(random() * 3000) }, (_, i) =>
+        some.length === 0 ? null : some[Math.floor(random() * (part === 0 ? 1 : some.length))]!(i + part * 10_000)))
+      const columns = parts.map(values => {
+        const column = texts.column('c', values.length)
+        column.setAll(values, values.length, 0)
+        texts.learn('c', column)
+        return column
+      })
+      columns.forEach((column, p) => {
+        const values = parts[p]!
+        const alone = vectorOfCollected(collect(values))
+        const { vector, bad, conflict } = vectorOfCollected(column)
+        deepStrictEqual([storageValues(vector), vector.type, bad, conflict], [storageValues(alone.vector), alone.vector.type, alone.bad, alone.conflict])
+        deepStrictEqual(column.values(), values)
+      })
+    }
+  })
+
+  it('has the dictionary of the batch before it, with what is new in it', () => {
+    const texts = new RunTexts()
+    const dictionaries = ['a', 'b', 'a'].map(letter => {
+      const column = texts.column('c', 9000)
+      column.setAll(Array.from({ length: 9000 }, (_, i) => `${letter} ${i % 100}`), 9000, 0)
+      const { vector } = vectorOfCollected(column)
+      return vector.form === 'dictionary' ? vector.dictionary : undefined
+    })
+    expect(dictionaries[0]).to.include({ form: 'values', length: 200 })
+    expect(dictionaries.map(dictionary => dictionary === dictionaries[0])).to.deep.equal([true, true, true])
   })
 
   it('takes many values at a time as one by one, wherever they go', () => {
