@@ -35,7 +35,6 @@ export function cacheSplitter({ columns, columnTypes, plan, ...reference }: Cach
 
   return stage<Window, Window>('cache-splitter', async function * (source) {
     let hits = plan?.snapshot && new HitReader(plan.snapshot, store, wanted)
-    let bytesRead = (): number => plan?.snapshot?.bytesRead ?? 0
     let opened = plan !== undefined
     const isRead = (window: Window): boolean => !plan || plan.missesOf(window.index) !== undefined
     try {
@@ -45,7 +44,6 @@ export function cacheSplitter({ columns, columnTypes, plan, ...reference }: Cach
           opened = true
           const snapshot = await openSnapshot(store, window, types)
           hits = snapshot && new HitReader(snapshot, store, wanted)
-          bytesRead = () => snapshot?.bytesRead ?? 0
         }
         if (!hits || !isRead(window)) {
           if (!plan) window.run.report.misses += window.ids.length
@@ -53,7 +51,7 @@ export function cacheSplitter({ columns, columnTypes, plan, ...reference }: Cach
           continue
         }
         const { cover, pieces } = await hits.read(window)
-        window.run.report.bytesRead = bytesRead()
+        window.run.report.bytesRead = hits.bytesRead
         const misses = cover?.misses ?? positionsBetween(0, window.ids.length)
         const known = plan?.missesOf(window.index) ?? misses
         window.run.report.hits += plan ? known.length - misses.length : window.ids.length - misses.length

@@ -1,5 +1,6 @@
 import type { ColumnType } from './column-type.js'
 import { ownValue } from './own-value.js'
+import { smallIntegers } from './small-integers.js'
 import { TextNumbers } from './text-numbers.js'
 import type { Vector } from './vector.js'
 
@@ -36,11 +37,10 @@ export class CollectedColumn {
   #filled = 0
   #kinds = 0
   /** Numbers, and the milliseconds of dates. */
-  #doubles: Float64Array | undefined
+  #numbers: Float64Array | undefined
   #codes: Uint16Array | undefined
-  /** Numbered texts. */
-  readonly #numbers: TextNumbers
-  #isNumbered: boolean
+  /** Numbered texts; undefined once they are not numbered any more. */
+  #textNumbers: TextNumbers | undefined
   #texts = 0
   #others: unknown[] | undefined
 
@@ -55,16 +55,15 @@ export class CollectedColumn {
    * @param distinct the column's texts are known to repeat too seldom to be numbered
    * @param numbers what texts had a number before
    */
-  constructor(length: number, { distinct = false, numbers = new TextNumbers() }: { distinct?: boolean, numbers?: TextNumbers } = {}) {
+  constructor(length: number, { distinct = false, numbers }: { distinct?: boolean, numbers?: TextNumbers } = {}) {
     this.length = length
     this.#states = new Uint8Array(length)
-    this.#numbers = numbers
-    this.#isNumbered = !distinct
+    this.#textNumbers = distinct ? undefined : numbers ?? new TextNumbers()
   }
 
   /** Whether texts came that repeat too seldom to be numbered. */
   get isDistinct(): boolean {
-    return this.#texts >= MIN_DISTINCT && !this.#isNumbered
+    return this.#texts >= MIN_DISTINCT && this.#textNumbers === undefined
   }
 
   /** Take a value; undefined leaves the position absent. */
@@ -109,7 +108,7 @@ export class CollectedColumn {
 
   /** Numbers and nulls, up to the first value that is neither. */
   #setNumbers(values: ArrayLike<unknown>, from: number, count: number, at: number | Uint32Array): number {
-    const numbers = this.#doubles ??= new Float64Array(this.length)
+    const numbers = this.#numbers ??= new Float64Array(this.length)
     const states = this.#states
     let [kinds, filled, i] = [0, 0, from]
     for (; i < count; i++) {
@@ -132,10 +131,10 @@ export class CollectedColumn {
 
   /** Texts and nulls, up to the first value that is neither, or the one that ends the numbering. */
   #setTexts(values: ArrayLike<unknown>, from: number, count: number, at: number | Uint32Array): number {
-    const numbered = this.#isNumbered
+    const numbered = this.#textNumbers !== undefined
     const states = this.#states
     let i = from
-    for (; i < count && numbered === this.#isNumbered; i++) {
+    for (; i < count && numbered === (this.#textNumbers !== undefined); i++) {
       const value = values[i]
       if (typeof value !== 'string' && value !== null) break
       const position = typeof at === 'number' ? at + i : at[i]!
@@ -158,9 +157,9 @@ export class CollectedColumn {
   valueAt(position: number): unknown {
     switch (this.#states[position]) {
       case NULL: return null
-      case NUMBER: return this.#doubles![position]
-      case DATE: return new Date(this.#doubles![position]!)
-      case CODE: return this.#numbers.textAt(this.#codes![position]!)
+      case NUMBER: return this.#numbers![position]
+      case DATE: return new Date(this.#numbers![position]!)
+      case CODE: return this.#textNumbers!.textAt(this.#codes![position]!)
       case OTHER: return this.#others![position]
       default: return undefined
     }
@@ -173,7 +172,7 @@ export class CollectedColumn {
 
   /** The values at these positions, in that order. */
   pick(positions: Uint32Array): CollectedColumn {
-    const picked = new CollectedColumn(positions.length, { distinct: !this.#isNumbered })
+    const picked = new CollectedColumn(positions.length, { distinct: this.#textNumbers === undefined })
     positions.forEach((position, i) => picked.set(i, this.valueAt(position)))
     return picked
   }
@@ -187,14 +186,14 @@ export class CollectedColumn {
    */
   vector({ allowNaN, type }: { allowNaN: boolean, type?: ColumnType | undefined }): Vector | undefined {
     // one that is not well-formed may have come with another batch: each value is looked at then
-    const kinds = this.#kinds | (this.#codes && this.#isNumbered && !this.#numbers.isWellFormed ? MORE : 0)
+    const kinds = this.#kinds | (this.#codes && this.#textNumbers?.isWellFormed === false ? MORE : 0)
     if (type === 'int32') return kinds === INTEGERS ? this.#int32Vector() : undefined
     const isNumeric = kinds !== 0 && (kinds & ~(INTEGERS | DOUBLES | (allowNaN ? NANS : 0))) === 0
     const found = isNumeric ? (type === 'float64' || kinds !== INTEGERS ? 'float64' : 'int64') : kinds === DATES ? 'timestamptz' : kinds === TEXTS ? 'text' : undefined
     if (type !== undefined && type !== found) return undefined
     switch (found) {
-      case 'int64': case 'float64': return this.#fixed(found, this.#doubles!)
-      case 'timestamptz': return this.#fixed(found, microsOf(this.#doubles!))
+      case 'int64': case 'float64': return this.#fixed(found, this.#numbers!)
+      case 'timestamptz': return this.#fixed(found, microsOf(this.#numbers!))
       case 'text': return this.#textVector()
       case undefined: return undefined
     }
@@ -206,20 +205,15 @@ export class CollectedColumn {
 
   /** Undefined where some number has more than 32 bits. */
   #int32Vector(): Vector | undefined {
-    const numbers = this.#doubles!
-    const values = new Int32Array(this.length)
-    for (let i = 0; i < values.length; i++) {
-      values[i] = numbers[i]!
-      if (values[i] !== numbers[i]) return undefined
-    }
-    return { form: 'fixed', type: 'int32', length: this.length, values, valid: this.#valid() }
+    const values = smallIntegers(this.#numbers!)
+    return values && { form: 'fixed', type: 'int32', length: this.length, values, valid: this.#valid() }
   }
 
   #textVector(): Vector {
     const { length } = this
-    const { dictionary, size } = this.#numbers
-    if (this.#codes && this.#isNumbered && size * 2 <= this.#texts) {
-      return { form: 'dictionary', type: 'text', length, codes: this.#codes, dictionary, valid: this.#valid() }
+    const numbered = this.#textNumbers
+    if (this.#codes && numbered && numbered.size * 2 <= this.#texts) {
+      return { form: 'dictionary', type: 'text', length, codes: this.#codes, dictionary: numbered.dictionary, valid: this.#valid() }
     }
     this.#spellOut()
     const values = this.#others!
@@ -236,8 +230,8 @@ export class CollectedColumn {
   }
 
   #setNumber(position: number, state: number, value: number): void {
-    this.#doubles ??= new Float64Array(this.length)
-    this.#doubles[position] = value
+    this.#numbers ??= new Float64Array(this.length)
+    this.#numbers[position] = value
     this.#states[position] = state
   }
 
@@ -250,16 +244,17 @@ export class CollectedColumn {
 
   #setText(position: number, text: string): void {
     this.#texts++
-    if (this.#isNumbered) {
-      const { size } = this.#numbers
-      let code = this.#numbers.get(text)
+    const numbered = this.#textNumbers
+    if (numbered) {
+      let code = numbered.get(text)
       if (code === undefined) {
+        const { size } = numbered
         if (size === MAX_DISTINCT || (size >= MIN_DISTINCT && size * 2 > this.#texts)) {
           this.#spellOut()
           this.#setText(position, text)
           return
         }
-        code = this.#numbers.add(text)
+        code = numbered.add(text)
       }
       this.#kinds |= TEXTS
       this.#codes ??= new Uint16Array(this.length)
@@ -280,7 +275,8 @@ export class CollectedColumn {
 
   /** Stop numbering texts. */
   #spellOut(): void {
-    this.#isNumbered = false
-    for (let i = 0; i < this.length; i++) if (this.#states[i] === CODE) this.#spell(i, this.#numbers.textAt(this.#codes![i]!))
+    const numbered = this.#textNumbers
+    this.#textNumbers = undefined
+    for (let i = 0; i < this.length; i++) if (this.#states[i] === CODE) this.#spell(i, numbered!.textAt(this.#codes![i]!))
   }
 }

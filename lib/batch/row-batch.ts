@@ -3,6 +3,7 @@ import { cellsOf, columnOf, type Column } from './cells.js'
 import type { Field } from './column-type.js'
 import type { IdArray } from './ids.js'
 import { rowFactory, type Row } from './row-factory.js'
+import { smallIntegers } from './small-integers.js'
 import { gatherVector, sliceVector, type Vector } from './vector.js'
 
 /** Rows made at a time: few enough that what their columns are decoded into stays in the processor's cache, and dies young. */
@@ -128,17 +129,6 @@ export function fillRows<R extends object>(batch: RowBatch<R>, rows: R[], at: nu
 function rowCells(vector: Vector): Column {
   const cells = cellsOf(vector)
   return vector.type === 'int64' && cells instanceof Float64Array ? smallIntegers(cells) ?? cells : cells
-}
-
-/** Undefined where some number has more than 32 bits. */
-function smallIntegers(numbers: Float64Array): Int32Array | undefined {
-  const integers = new Int32Array(numbers.length)
-  for (let i = 0; i < integers.length; i++) {
-    const number = numbers[i]!
-    integers[i] = number
-    if (integers[i] !== number) return undefined
-  }
-  return integers
 }
 
 /** A batch's ids as it holds them, not to be changed. */

@@ -91,8 +91,9 @@ function joinColumns(batches: readonly RowBatch<object>[], name: string): Column
 
 function joinTyped(columns: readonly Column[], length: number): Column {
   let at = 0
-  if (columns.every(column => ArrayBuffer.isView(column)) && (ofOneKind(columns) || columns.every(holdsIntegers))) {
-    const joined = ofOneKind(columns) ? new (columns[0]!.constructor as new (length: number) => NumberArray)(length) : new BigInt64Array(length)
+  const isOneKind = columns.every(column => column.constructor === columns[0]!.constructor)
+  if (columns.every(column => ArrayBuffer.isView(column)) && (isOneKind || columns.every(holdsIntegers))) {
+    const joined = isOneKind ? new (columns[0]!.constructor as new (length: number) => NumberArray)(length) : new BigInt64Array(length)
     for (const column of columns as readonly NumberArray[]) {
       joined.set((joined instanceof BigInt64Array && !(column instanceof BigInt64Array) ? BigInt64Array.from(column, BigInt) : column) as never, at)
       at += column.length
@@ -102,10 +103,6 @@ function joinTyped(columns: readonly Column[], length: number): Column {
   const joined = new Array<unknown>(length)
   for (const column of columns) for (let i = 0; i < column.length; i++) joined[at++] = column[i]
   return joined
-}
-
-function ofOneKind(columns: readonly Column[]): boolean {
-  return columns.every(column => column.constructor === columns[0]!.constructor)
 }
 
 function holdsIntegers(column: Column): boolean {

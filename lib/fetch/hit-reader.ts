@@ -27,6 +27,11 @@ export class HitReader {
     this.#columns = columns
   }
 
+  /** Bytes read from the store so far. */
+  get bytesRead(): number {
+    return this.#snapshot.bytesRead
+  }
+
   /** Start reading a window. What goes wrong is left to `read`. */
   begin(window: Window): void {
     this.#begun.set(window, this.#attempt(window).catch(() => undefined))

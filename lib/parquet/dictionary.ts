@@ -1,6 +1,6 @@
 import { storageValues } from '../batch/cells.js'
 import type { ColumnType } from '../batch/column-type.js'
-import { scattered } from '../batch/scattered.js'
+import { DistinctSample } from '../batch/distinct-sample.js'
 import type { BytesVector, DictionaryVector, ValuesVector, Vector } from '../batch/vector.js'
 import { BytesEntries, hashBytes } from './bytes-entries.js'
 import { encodeByteStrings, encodeStrings, viewOf } from './plain-texts.js'
@@ -20,9 +20,8 @@ const MAX_ENTRIES = 65_535
 /** … in at most this many bytes. */
 const MAX_DICTIONARY_BYTES = 1 << 20
 
-/** So many values, picked all over the column, decide whether it is worth counting; more of them distinct than this, and it is not. */
+/** So many values, picked all over the column, decide whether it is worth counting. */
 const SAMPLE = 1024
-const MAX_SAMPLE_SHARE = 0.95
 
 function maxEntries(present: number): number {
   return Math.min(MAX_ENTRIES, Math.floor(present * MAX_SHARE))
@@ -41,17 +40,9 @@ function narrowCodes(codes: Uint16Array, distinct: number): Uint8Array | Uint16A
 function looksDistinct<V extends Vector, K>(pieces: readonly V[], keyAt: (piece: V, row: number) => K | null): boolean {
   const rows = pieces.reduce((sum, { length }) => sum + length, 0)
   if (rows < 2 * SAMPLE) return false
-  const seen = new Set<K>()
-  let taken = 0
-  for (const piece of pieces) {
-    for (let i = Math.ceil(SAMPLE * piece.length / rows); i > 0; i--) {
-      const key = keyAt(piece, scattered(i) % piece.length)
-      if (key === null) continue
-      taken++
-      seen.add(key)
-    }
-  }
-  return seen.size > taken * MAX_SAMPLE_SHARE
+  const sample = new DistinctSample<K>()
+  for (const piece of pieces) sample.take(piece.length, Math.ceil(SAMPLE * piece.length / rows), row => keyAt(piece, row))
+  return sample.looksDistinct
 }
 
 /** The dictionary of a column of JS strings, or undefined where it does not pay. */

@@ -1,11 +1,10 @@
-import { scattered } from '../batch/scattered.js'
+import { DistinctSample } from '../batch/distinct-sample.js'
 import type { DictionaryVector } from '../batch/vector.js'
 import { BytesEntries, hashBytes } from '../parquet/bytes-entries.js'
 import type { CopyRows } from './copy-rows.js'
 
-/** So many values of a batch decide whether it is worth numbering them; more of them distinct than this share, and it is not. */
+/** So many values of a batch decide whether it is worth numbering them. */
 const SAMPLE = 256
-const MAX_SAMPLE_SHARE = 0.95
 /** At least so many rows for each entry … */
 const ROWS_PER_ENTRY = 4
 /** … and no more entries than 16-bit codes reach, in so many bytes. */
@@ -44,16 +43,13 @@ export function repeatedBytes(rows: CopyRows, column: number): RepeatedBytes | u
 
 function looksRepeated({ marks, columns, length, view }: CopyRows, column: number): boolean {
   if (length < 4 * SAMPLE) return false
-  const hashes = new Set<number>()
-  let taken = 0
-  for (let i = 0; i < SAMPLE; i++) {
-    const row = scattered(i) % length
-    const [at, size] = [marks[(row * columns + column) * 2]!, marks[(row * columns + column) * 2 + 1]!]
-    if (size === -1) continue
-    hashes.add(hashBytes(view, at, at + size))
-    taken++
-  }
-  return hashes.size <= taken * MAX_SAMPLE_SHARE
+  const sample = new DistinctSample<number>()
+  sample.take(length, SAMPLE, row => {
+    const mark = (row * columns + column) * 2
+    const [at, size] = [marks[mark]!, marks[mark + 1]!]
+    return size === -1 ? null : hashBytes(view, at, at + size)
+  })
+  return !sample.looksDistinct
 }
 
 /** A column of texts that repeat; undefined where they hardly do. */
