@@ -2,6 +2,7 @@ import { jsonText } from '../json/json-text.js'
 import { buildVector } from './build.js'
 import { cellsOf, storageValues } from './cells.js'
 import { widenTypes, type ColumnType, type Field } from './column-type.js'
+import { joinLengthPrefixed, LENGTH_BYTES } from './length-prefixed.js'
 import { RowBatch } from './row-batch.js'
 import { hasNulls, nullVector, type BytesVector, type DictionaryVector, type FixedArray, type FixedVector, type Vector } from './vector.js'
 
@@ -159,7 +160,6 @@ export function concatVectors(type: ColumnType, vectors: readonly Vector[]): Vec
 
 /** Codes under one dictionary: the vectors' own where they share it, else what theirs have together. */
 function concatDictionaries(type: ColumnType, length: number, vectors: readonly DictionaryVector[]): DictionaryVector {
-  const valid = vectors.some(vector => vector.valid) ? new Uint8Array(length).fill(1) : undefined
   const first = vectors[0]!.dictionary
   const shared = vectors.every(({ dictionary }) => dictionary === first)
   const entries = new Map<unknown, number>()
@@ -174,11 +174,22 @@ function concatDictionaries(type: ColumnType, length: number, vectors: readonly 
     const renumber = renumbered?.[v]
     if (renumber) renumberCodes(vector.codes, renumber, codes, at)
     else codes.set(vector.codes, at)
-    if (vector.valid) valid?.set(vector.valid, at)
     at += vector.length
   })
   const dictionary = shared ? first : { form: 'values' as const, type, length: entries.size, values: [...entries.keys()] }
-  return { form: 'dictionary', type, length, codes, dictionary, valid }
+  return { form: 'dictionary', type, length, codes, dictionary, valid: joinValid(length, vectors) }
+}
+
+/** Which of the vectors' rows, one vector's after the other's, are present; undefined where all are. */
+function joinValid(length: number, vectors: readonly (BytesVector | DictionaryVector)[]): Uint8Array | undefined {
+  if (vectors.every(vector => vector.valid === undefined)) return undefined
+  const valid = new Uint8Array(length).fill(1)
+  let at = 0
+  for (const vector of vectors) {
+    if (vector.valid) valid.set(vector.valid, at)
+    at += vector.length
+  }
+  return valid
 }
 
 function renumberCodes(from: DictionaryVector['codes'], renumber: Uint32Array, into: Uint16Array | Uint32Array, at: number): void {
@@ -186,11 +197,12 @@ function renumberCodes(from: DictionaryVector['codes'], renumber: Uint32Array, i
 }
 
 function concatBytes(type: ColumnType, length: number, vectors: readonly BytesVector[]): Vector {
+  const valid = joinValid(length, vectors)
+  if (vectors.every(vector => vector.isLengthPrefixed)) return joinLengthPrefixed(type, vectors, valid)
   const spans = vectors.map(spanOf)
   const bytes = new Uint8Array(spans.reduce((sum, { low, high }) => sum + high - low, 0))
   const starts = new Uint32Array(length)
   const ends = new Uint32Array(length)
-  const valid = vectors.some(vector => vector.valid) ? new Uint8Array(length).fill(1) : undefined
   let row = 0
   let base = 0
   vectors.forEach((vector, v) => {
@@ -198,15 +210,11 @@ function concatBytes(type: ColumnType, length: number, vectors: readonly BytesVe
     bytes.set(vector.bytes.subarray(low, high), base)
     moveOffsets(vector.starts, vector.valid, base - low, starts, row)
     moveOffsets(vector.ends, vector.valid, base - low, ends, row)
-    if (vector.valid) valid?.set(vector.valid, row)
     row += vector.length
     base += high - low
   })
   return { form: 'bytes', type, length, bytes, starts, ends, valid }
 }
-
-/** Before each value of a PLAIN page stands its length, in so many bytes. */
-const LENGTH_BYTES = 4
 
 /** The bytes that hold the values. With what stands before the first one: where that is its length, the whole still is a PLAIN page. */
 function spanOf({ bytes, starts, ends, valid }: BytesVector): { low: number, high: number } {

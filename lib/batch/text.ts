@@ -1,12 +1,13 @@
 import { Buffer, isAscii, isUtf8 } from 'node:buffer'
+import { LENGTH_BYTES, viewOf } from './length-prefixed.js'
 import type { BytesVector } from './vector.js'
 
 /** Below this many bytes per value of overhead, the values lie close enough to decode their whole span at once. */
 const MAX_GAP_PER_VALUE = 8
-
-function viewOf(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-}
+/** Fewer values are decoded one by one. */
+const MIN_TOGETHER = 8
+/** The highest bit of each of 4 bytes: none is set where all are ASCII. */
+const HIGH_BITS = 0x80808080 | 0
 
 /**
  * The strings of a `bytes` vector of UTF-8 text, null where null.
@@ -16,85 +17,130 @@ function viewOf(bytes: Uint8Array): Buffer {
  *
  * @param texts where the strings go, from `at` on
  */
-export function decodeTexts({ bytes, starts, ends, valid, length }: BytesVector, texts: unknown[] = new Array<string | null>(length), at = 0): unknown[] {
-  const buffer = viewOf(bytes)
-  let first = 0
-  while (first < length && valid?.[first] === 0) first++
-  let last = length - 1
-  while (last > first && valid?.[last] === 0) last--
-  const from = first < length ? starts[first]! : 0
-  const to = first < length ? ends[last]! : 0
-  let total = 0
-  let ascending = true
-  for (let i = first, end = from; i <= last && i < length; i++) {
-    if (valid?.[i] === 0) continue
-    if (starts[i]! < end) ascending = false
-    end = ends[i]!
-    total += end - starts[i]!
-  }
-  if (!ascending || to - from > total + MAX_GAP_PER_VALUE * length || length < 8) {
+export function decodeTexts(vector: BytesVector, texts: unknown[] = new Array<string | null>(vector.length), at = 0): unknown[] {
+  const { length } = vector
+  if (vector.isLengthPrefixed === true && length >= MIN_TOGETHER) return decodeLengthPrefixed(vector, texts, at)
+  const { bytes, starts, ends, valid } = vector
+  const span = length < MIN_TOGETHER ? undefined : denseSpan(vector)
+  if (!span) {
+    const buffer = bufferOf(bytes)
     for (let i = 0; i < length; i++) texts[at + i] = valid?.[i] === 0 ? null : buffer.toString('utf8', starts[i], ends[i])
     return texts
   }
-  const span = buffer.toString('latin1', from, to)
-  if (isAscii(buffer.subarray(from, to))) {
-    for (let i = 0; i < length; i++) texts[at + i] = valid?.[i] === 0 ? null : span.substring(starts[i]! - from, ends[i]! - from)
-    return texts
-  }
-  const others = new OtherTexts(total)
+  const decoder = new TextsDecoder(bytes, span.from, span.to, texts)
   for (let i = 0; i < length; i++) {
-    if (valid?.[i] === 0) {
-      texts[at + i] = null
-      continue
-    }
-    const start = starts[i]!
-    const end = ends[i]!
-    let other = start
-    while (other < end && bytes[other]! < 0x80) other++
-    if (other === end) texts[at + i] = span.substring(start - from, end - from)
-    else others.add(bytes, start, end, at + i)
+    if (valid?.[i] === 0) texts[at + i] = null
+    else decoder.decode(starts[i]!, ends[i]!, at + i)
   }
-  others.decode(texts)
+  decoder.finish()
   return texts
 }
 
-/** Texts that are not ASCII, collected so that one call decodes all of them: a call for each costs four times as much. */
-class OtherTexts {
-  readonly #bytes: Buffer
+/** The bytes from the first value to the last, where they hold little else and the values lie in order. */
+function denseSpan({ starts, ends, valid, length }: BytesVector): { from: number, to: number } | undefined {
+  let [from, to, total] = [-1, 0, 0]
+  for (let i = 0; i < length; i++) {
+    if (valid?.[i] === 0) continue
+    if (from === -1) from = to = starts[i]!
+    if (starts[i]! < to) return undefined
+    to = ends[i]!
+    total += to - starts[i]!
+  }
+  if (from === -1) from = 0
+  return to - from > total + MAX_GAP_PER_VALUE * length ? undefined : { from, to }
+}
+
+/** As they lie: what stands before each says where it ends. */
+function decodeLengthPrefixed({ bytes, valid, length }: BytesVector, texts: unknown[], at: number): unknown[] {
+  const decoder = new TextsDecoder(bytes, 0, bytes.length, texts)
+  const view = viewOf(bytes)
+  for (let i = 0, end = 0; i < length; i++) {
+    if (valid !== undefined && valid[i] === 0) {
+      texts[at + i] = null
+      continue
+    }
+    const start = end + LENGTH_BYTES
+    end = start + view.getInt32(end, true)
+    decoder.decode(start, end, at + i)
+  }
+  decoder.finish()
+  return texts
+}
+
+/** Decodes texts that lie close together: what is ASCII at once, out of one string; the others when all are known. */
+class TextsDecoder {
+  readonly #bytes: Uint8Array
+  readonly #view: DataView
+  readonly #texts: unknown[]
+  /** Each byte a character. */
+  readonly #span: string
+  readonly #from: number
+  readonly #isAscii: boolean
   readonly #rows: number[] = []
+  readonly #starts: number[] = []
   readonly #ends: number[] = []
-  #filled = 0
 
-  /** @param most bytes of all texts */
-  constructor(most: number) {
-    this.#bytes = Buffer.allocUnsafe(most)
+  constructor(bytes: Uint8Array, from: number, to: number, texts: unknown[]) {
+    const buffer = bufferOf(bytes)
+    this.#bytes = bytes
+    this.#view = viewOf(bytes)
+    this.#texts = texts
+    this.#span = buffer.toString('latin1', from, to)
+    this.#from = from
+    this.#isAscii = isAscii(buffer.subarray(from, to))
   }
 
-  add(bytes: Uint8Array, start: number, end: number, row: number): void {
-    let filled = this.#filled
-    for (let i = start; i < end; i++) this.#bytes[filled++] = bytes[i]!
-    this.#filled = filled
-    this.#rows.push(row)
-    this.#ends.push(filled)
+  decode(start: number, end: number, row: number): void {
+    if (this.#isAscii || this.#holdsAscii(start, end)) this.#texts[row] = this.#span.substring(start - this.#from, end - this.#from)
+    else {
+      this.#rows.push(row)
+      this.#starts.push(start)
+      this.#ends.push(end)
+    }
   }
 
-  /** Put each text at its row. */
-  decode(texts: unknown[]): void {
-    const bytes = this.#bytes.subarray(0, this.#filled)
+  #holdsAscii(start: number, end: number): boolean {
+    let at = start
+    while (at + 4 <= end && (this.#view.getInt32(at, true) & HIGH_BITS) === 0) at += 4
+    while (at < end && this.#bytes[at]! < 0x80) at++
+    return at === end
+  }
+
+  /** Decode the texts that are not ASCII, all in one call: a call for each costs four times as much. */
+  finish(): void {
+    if (this.#rows.length === 0) return
+    const bytes = this.#collected()
     // positions in the one string can be told only where all is as it should be
     const all = isUtf8(bytes) ? bytes.toString('utf8') : undefined
     let start = 0
     let from = 0
     for (let i = 0; i < this.#rows.length; i++) {
-      const end = this.#ends[i]!
+      const end = start + this.#ends[i]! - this.#starts[i]!
       const to = from + unitsOf(bytes, start, end)
       // a text that starts within a character is invalid by itself
       const whole = all !== undefined && !isContinuation(bytes[start]) && !isContinuation(bytes[end])
-      texts[this.#rows[i]!] = whole ? all.substring(from, to) : bytes.toString('utf8', start, end)
+      this.#texts[this.#rows[i]!] = whole ? all.substring(from, to) : bytes.toString('utf8', start, end)
       start = end
       from = to
     }
   }
+
+  /** The bytes of the texts that are not ASCII, one behind the other. */
+  #collected(): Buffer {
+    const bytes = this.#bytes
+    let total = 0
+    for (let i = 0; i < this.#rows.length; i++) total += this.#ends[i]! - this.#starts[i]!
+    const collected = Buffer.allocUnsafe(total)
+    let filled = 0
+    for (let i = 0; i < this.#rows.length; i++) {
+      for (let at = this.#starts[i]!, end = this.#ends[i]!; at < end; at++) collected[filled++] = bytes[at]!
+    }
+    return collected
+  }
+}
+
+function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
 const isContinuation = (byte: number | undefined): boolean => byte !== undefined && (byte & 0xc0) === 0x80

@@ -42,6 +42,8 @@ export interface BytesVector extends VectorBase {
   readonly bytes: Uint8Array
   readonly starts: Uint32Array
   readonly ends: Uint32Array
+  /** Set where `bytes` is nothing but the values that are present, one behind the other, each behind its length (`length-prefixed.ts`). */
+  readonly isLengthPrefixed?: true
   readonly valid?: Uint8Array | undefined
 }
 
@@ -96,7 +98,7 @@ export function ownBytes(vector: Vector): Vector {
   const { bytes, starts, ends, valid, length } = vector
   let total = 0
   for (let i = 0; i < length; i++) if (valid?.[i] !== 0) total += ends[i]! - starts[i]!
-  const own = { ...vector, bytes: new Uint8Array(total), starts: new Uint32Array(length), ends: new Uint32Array(length) }
+  const own: BytesVector = { form: 'bytes', type: vector.type, length, bytes: new Uint8Array(total), starts: new Uint32Array(length), ends: new Uint32Array(length), valid }
   let at = 0
   for (let i = 0; i < length; i++) {
     own.starts[i] = at

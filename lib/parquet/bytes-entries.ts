@@ -1,6 +1,6 @@
 import type { ColumnType } from '../batch/column-type.js'
+import { LENGTH_BYTES, viewOf } from '../batch/length-prefixed.js'
 import type { BytesVector } from '../batch/vector.js'
-import { LENGTH_BYTES, viewOf } from './plain-texts.js'
 
 const FNV_PRIME = 0x01000193
 

@@ -1,4 +1,5 @@
 import { isVariableLength, listElement, type ColumnType, type Field } from '../batch/column-type.js'
+import { lengthPrefixedVector } from '../batch/length-prefixed.js'
 import { gatherVector, nullVector, type BytesVector, type DictionaryVector, type FixedArray, type FixedVector, type Vector } from '../batch/vector.js'
 import type { ColumnChunkMeta } from './column-chunk.js'
 import { wrapCorruption } from './corruption.js'
@@ -7,7 +8,6 @@ import { decodePlain, isPlainBytes, pickPlain } from './decode-plain.js'
 import { decodeHybrid, ranksOf, solePackedValues, soleRepeatedValue } from './hybrid.js'
 import { maxDefinition, readPages, type ColumnPages } from './pages.js'
 import { spreadArray } from './plain-numbers.js'
-import { decodeByteStrings } from './plain-texts.js'
 
 type Codes = Uint8Array | Uint16Array | Uint32Array
 
@@ -53,7 +53,7 @@ function decodeRows(type: ColumnType, pages: ColumnPages, rows: number): Vector 
     checkCodes(codes, dictionary.length)
     return { form: 'dictionary', type, length: rows, dictionary, ...(valid ? { codes: spreadArray(codes, valid), valid } : { codes }) }
   }
-  if (valid && isPlainBytes(type)) return decodeByteStrings(type, pages.values, present, valid)
+  if (valid && isPlainBytes(type)) return lengthPrefixedVector(type, pages.values, present, valid)
   const compact = decodePlain(type, pages.values, present)
   return valid ? spread(compact, valid) : compact
 }
@@ -71,7 +71,8 @@ function spread(vector: FixedVector | BytesVector, valid: Uint8Array): FixedVect
     let values: FixedArray | undefined
     return { form: 'fixed', type: vector.type, length, valid, compact: vector.values, get values() { return values ??= spreadArray(vector.values, valid) } }
   }
-  return { ...vector, length, valid, starts: spreadArray(vector.starts, valid), ends: spreadArray(vector.ends, valid) }
+  const { type, bytes, starts, ends } = vector
+  return { form: 'bytes', type, length, bytes, valid, starts: spreadArray(starts, valid), ends: spreadArray(ends, valid) }
 }
 
 function decodeCodes(type: ColumnType, { dictionary, values, present }: ColumnPages): { codes: Codes, dictionary: BytesVector } {

@@ -1,8 +1,9 @@
 import { decimalSize, isVariableLength, type ColumnType } from '../batch/column-type.js'
+import { lengthPrefixedVector } from '../batch/length-prefixed.js'
 import type { BytesVector, FixedVector } from '../batch/vector.js'
 import { decodeDecimals } from './decimal.js'
 import { decodeNumbers, pickNumbers } from './plain-numbers.js'
-import { decodeByteStrings, pickByteStrings } from './plain-texts.js'
+import { pickByteStrings } from './plain-texts.js'
 import { physicalType } from './schema.js'
 import { decodeUuids } from './uuid.js'
 
@@ -33,7 +34,7 @@ export function decodePlain(type: ColumnType, page: Uint8Array, count: number): 
   if (type === 'uuid') return decodeUuids(page, count)
   const size = decimalSize(type)
   if (size) return decodeDecimals(type, page, count, { ...size, width: physicalType(type).width })
-  return decodeByteStrings(type, page, count)
+  return lengthPrefixedVector(type, page, count)
 }
 
 /**

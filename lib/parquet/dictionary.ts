@@ -1,9 +1,10 @@
 import { storageValues } from '../batch/cells.js'
 import type { ColumnType } from '../batch/column-type.js'
 import { DistinctSample } from '../batch/distinct-sample.js'
+import { viewOf } from '../batch/length-prefixed.js'
 import type { BytesVector, DictionaryVector, ValuesVector, Vector } from '../batch/vector.js'
 import { BytesEntries, hashBytes } from './bytes-entries.js'
-import { encodeByteStrings, encodeStrings, viewOf } from './plain-texts.js'
+import { encodeByteStrings, encodeStrings } from './plain-texts.js'
 
 /** The values of a column as codes into their distinct values, both without nulls. Codes have 8 or 16 bits. */
 export interface Dictionary {

@@ -1,9 +1,10 @@
 import { decimalSize, isVariableLength, type ColumnType } from '../batch/column-type.js'
+import { lengthPrefixedVector } from '../batch/length-prefixed.js'
 import type { BytesVector, Vector } from '../batch/vector.js'
 import { encodeDecimals } from './decimal.js'
 import { encodeValueTexts, expandDictionary } from './dictionary.js'
 import { compactArray, encodeNumbers, fitsType, numbersOf } from './plain-numbers.js'
-import { decodeByteStrings, encodeBytesVector } from './plain-texts.js'
+import { encodeBytesVector } from './plain-texts.js'
 import { physicalType } from './schema.js'
 import { encodeUuids } from './uuid.js'
 
@@ -18,7 +19,7 @@ export function encodePlain(type: ColumnType, vector: Vector, valid: Uint8Array 
   if (vector.form === 'fixed') throw new RangeError(`expected bytes or strings for ${type}, found numbers`)
   const page = vector.form === 'values' ? encodeValueTexts(type, vector.values) : undefined
   if (type !== 'uuid' && !decimalSize(type)) return page ?? encodeBytesVector(vector as BytesVector, valid)
-  const texts = page ? decodeByteStrings(type, page, present) : compactTexts(vector as BytesVector, valid, present)
+  const texts = page ? lengthPrefixedVector(type, page, present) : compactTexts(vector as BytesVector, valid, present)
   const size = decimalSize(type)
   return size ? encodeDecimals(texts, { ...size, width: physicalType(type).width }) : encodeUuids(texts)
 }
@@ -32,5 +33,5 @@ function compactTexts(vector: BytesVector, valid: Uint8Array | undefined, presen
     starts[to] = vector.starts[i]!
     ends[to++] = vector.ends[i]!
   }
-  return { ...vector, length: present, starts, ends, valid: undefined }
+  return { form: 'bytes', type: vector.type, length: present, bytes: vector.bytes, starts, ends }
 }

@@ -64,22 +64,20 @@ export function packBits(values: Uint8Array, out: Uint8Array, width: 1 | 2): voi
   for (let shift = 0; i < length; i++, shift += width) out[at]! |= values[i]! << shift
 }
 
+/** The 8 bytes that a byte's bits unpack to, as a double: one store writes all of them. No such double is NaN, so its bits stay as they are. */
+const UNPACKED = new Float64Array(256)
+const unpackedBytes = new Uint8Array(UNPACKED.buffer)
+for (let at = 0; at < unpackedBytes.length; at++) unpackedBytes[at] = at >>> 3 >>> (at & 7) & 1
+
 /** Unpack bits, lowest first, into one byte each. `bytes` must hold `out.length` bits. */
 export function unpackBits(bytes: Uint8Array, out: Uint8Array): void {
-  const whole = out.length >>> 3
   let i = 0
-  for (let at = 0; at < whole; at++, i += 8) {
-    const byte = bytes[at]!
-    out[i] = byte & 1
-    out[i + 1] = byte >>> 1 & 1
-    out[i + 2] = byte >>> 2 & 1
-    out[i + 3] = byte >>> 3 & 1
-    out[i + 4] = byte >>> 4 & 1
-    out[i + 5] = byte >>> 5 & 1
-    out[i + 6] = byte >>> 6 & 1
-    out[i + 7] = byte >>> 7
+  if (out.byteOffset % 8 === 0) {
+    const eights = new Float64Array(out.buffer, out.byteOffset, out.length >>> 3)
+    for (let at = 0; at < eights.length; at++) eights[at] = UNPACKED[bytes[at]!]!
+    i = eights.length * 8
   }
-  for (let shift = 0; i < out.length; i++, shift++) out[i] = bytes[whole]! >>> shift & 1
+  for (; i < out.length; i++) out[i] = bytes[i >>> 3]! >>> (i & 7) & 1
 }
 
 /** Set bits of each byte. */

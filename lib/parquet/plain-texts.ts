@@ -3,6 +3,7 @@
  * @see https://parquet.apache.org/docs/file-format/data-pages/encodings/ (PLAIN = 0)
  */
 import type { ColumnType } from '../batch/column-type.js'
+import { LENGTH_BYTES, viewOf } from '../batch/length-prefixed.js'
 import type { BytesVector } from '../batch/vector.js'
 
 /** Strings shorter than this are written by the thousand; their length prefix is ASCII as well. */
@@ -15,8 +16,6 @@ const COPY_LOOP_BYTES = 64
 const ENCODE_LOOP_UNITS = 48
 
 const MAX_CHARACTER_BYTES = 4
-/** Before each value stands its length, in so many bytes. */
-export const LENGTH_BYTES = 4
 /** By how much room is made at a time. */
 const GROWTH = 1.5
 
@@ -168,7 +167,10 @@ function writeLength(out: Uint8Array, at: number, length: number): void {
 }
 
 /** Write the values of a bytes vector as PLAIN values, nulls left out. Copies nothing where they lie as PLAIN values already. */
-export function encodeBytesVector({ bytes, starts, ends, length }: BytesVector, valid: Uint8Array | undefined): Uint8Array {
+export function encodeBytesVector(vector: BytesVector, valid: Uint8Array | undefined): Uint8Array {
+  const { bytes, length } = vector
+  if (vector.isLengthPrefixed === true) return bytes
+  const { starts, ends } = vector
   let total = 0
   for (let i = 0; i < length; i++) if (valid === undefined || valid[i] !== 0) total += ends[i]! - starts[i]! + 4
   const first = valid === undefined ? 0 : valid.indexOf(1)
@@ -204,34 +206,7 @@ function liesPlain(page: Uint8Array, starts: Uint32Array, ends: Uint32Array, val
   return true
 }
 
-/**
- * Find `count` PLAIN values in `page`. One pass over the length prefixes; the bytes stay where they are.
- *
- * @param valid one byte per row, 1 = a value is there, `count` in all; the others become nulls
- * @throws {Error} a length reaches beyond the page
- */
-export function decodeByteStrings(type: ColumnType, page: Uint8Array, count: number, valid?: Uint8Array): BytesVector {
-  if (count * 4 > page.length) throw new Error(`${count} values in ${page.length} bytes`)
-  const length = valid ? valid.length : count
-  const starts = new Uint32Array(length)
-  const ends = new Uint32Array(length)
-  const view = viewOf(page)
-  const last = page.length - 4
-  let at = 0
-  for (let i = 0; i < length; i++) {
-    if (valid !== undefined && valid[i] === 0) continue
-    // beyond the page it throws by itself; signed, so that all arithmetic stays in small integers
-    const size = view.getInt32(at, true)
-    if (size < 0 || size > last - at) throw new Error(`value ${i} is cut short`)
-    at += 4
-    starts[i] = at
-    at += size
-    ends[i] = at
-  }
-  return { form: 'bytes', type, length, bytes: page, starts, ends, ...(valid ? { valid } : {}) }
-}
-
-/** As {@link decodeByteStrings}, for the values at ascending positions `picks` only; the pass ends at the last one. */
+/** The PLAIN values at ascending positions `picks`; the pass ends at the last one. */
 export function pickByteStrings(type: ColumnType, page: Uint8Array, picks: Uint32Array): BytesVector {
   const starts = new Uint32Array(picks.length)
   const ends = new Uint32Array(picks.length)
@@ -257,8 +232,4 @@ function skipValues(view: DataView, at: number, count: number): number {
     at += 4 + size
   }
   return at
-}
-
-export function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }

@@ -1,0 +1,77 @@
+import type { ColumnType } from './column-type.js'
+import type { BytesVector } from './vector.js'
+
+/** Before each value stands its length, little-endian, in so many bytes. */
+export const LENGTH_BYTES = 4
+
+/**
+ * A `bytes` vector of values that lie one behind the other, each behind its length, as a PLAIN page of Parquet has them. One pass
+ * checks the lengths; `starts` and `ends` are found when they are first asked for.
+ *
+ * @param bytes the values; what follows the last one is left alone
+ * @param valid one byte per row, 1 = a value is there, `count` in all; the others become nulls
+ * @throws {Error} a length reaches beyond the bytes
+ */
+export function lengthPrefixedVector(type: ColumnType, bytes: Uint8Array, count: number, valid?: Uint8Array): BytesVector {
+  return vectorOf(type, bytes.subarray(0, checkedEnd(bytes, count)), count, valid)
+}
+
+/** Length-prefixed vectors' rows one after the other, as one. */
+export function joinLengthPrefixed(type: ColumnType, vectors: readonly BytesVector[], valid: Uint8Array | undefined): BytesVector {
+  const bytes = new Uint8Array(vectors.reduce((sum, vector) => sum + vector.bytes.length, 0))
+  let [at, rows] = [0, 0]
+  for (const vector of vectors) {
+    bytes.set(vector.bytes, at)
+    at += vector.bytes.length
+    rows += vector.length
+  }
+  return vectorOf(type, bytes, rows, valid)
+}
+
+/** @param count rows, where `valid` is not given */
+function vectorOf(type: ColumnType, bytes: Uint8Array, count: number, valid: Uint8Array | undefined): BytesVector {
+  const length = valid ? valid.length : count
+  let places: Places | undefined
+  return { form: 'bytes', type, length, bytes, isLengthPrefixed: true, ...(valid ? { valid } : {}),
+    get starts() { return (places ??= placesOf(bytes, length, valid)).starts },
+    get ends() { return (places ??= placesOf(bytes, length, valid)).ends } }
+}
+
+/** Where `count` values end. */
+function checkedEnd(bytes: Uint8Array, count: number): number {
+  if (count * LENGTH_BYTES > bytes.length) throw new Error(`${count} values in ${bytes.length} bytes`)
+  const view = viewOf(bytes)
+  const last = bytes.length - LENGTH_BYTES
+  let at = 0
+  for (let i = 0; i < count; i++) {
+    // beyond the bytes it throws by itself; signed, so that all arithmetic stays in small integers
+    const size = view.getInt32(at, true)
+    if (size < 0 || size > last - at) throw new Error(`value ${i} is cut short`)
+    at += LENGTH_BYTES + size
+  }
+  return at
+}
+
+interface Places {
+  starts: Uint32Array
+  ends: Uint32Array
+}
+
+function placesOf(bytes: Uint8Array, length: number, valid: Uint8Array | undefined): Places {
+  const starts = new Uint32Array(length)
+  const ends = new Uint32Array(length)
+  const view = viewOf(bytes)
+  let at = 0
+  for (let i = 0; i < length; i++) {
+    if (valid !== undefined && valid[i] === 0) continue
+    const start = at + LENGTH_BYTES
+    at = start + view.getInt32(at, true)
+    starts[i] = start
+    ends[i] = at
+  }
+  return { starts, ends }
+}
+
+export function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}

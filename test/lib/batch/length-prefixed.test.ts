@@ -1,0 +1,51 @@
+import { expect } from 'chai'
+import fc from 'fast-check'
+import { storageValues } from '../../../lib/batch/cells.js'
+import { concatVectors } from '../../../lib/batch/combine.js'
+import { lengthPrefixedVector } from '../../../lib/batch/length-prefixed.js'
+import { gatherVector, ownBytes, sliceVector, type BytesVector } from '../../../lib/batch/vector.js'
+
+function prefixed(values: readonly (string | null)[], after = ''): BytesVector {
+  const bytes = Buffer.concat([...values.flatMap(value => {
+    if (value === null) return []
+    const length = Buffer.alloc(4)
+    length.writeUInt32LE(Buffer.byteLength(value))
+    return [length, Buffer.from(value)]
+  }), Buffer.from(after)])
+  const valid = values.includes(null) ? Uint8Array.from(values, value => value === null ? 0 : 1) : undefined
+  return lengthPrefixedVector('text', bytes, values.filter(value => value !== null).length, valid)
+}
+
+const texts = fc.array(fc.oneof(fc.string({ maxLength: 9 }), fc.string({ unit: 'grapheme', maxLength: 5 }), fc.string({ unit: 'grapheme', minLength: 130, maxLength: 140 }),
+  fc.constant(null)), { maxLength: 40 })
+
+describe('length-prefixed values', () => {
+  it('are the same whether they are read as they lie or by their places', () => {
+    fc.assert(fc.property(texts, fc.string({ maxLength: 9 }), (values, after) => {
+      const vector = prefixed(values, after)
+      expect(storageValues(vector)).to.deep.equal(values)
+      expect(storageValues({ ...vector, isLengthPrefixed: undefined } as unknown as BytesVector)).to.deep.equal(values)
+      expect(storageValues(ownBytes(vector))).to.deep.equal(values)
+    }))
+  })
+
+  it('can be cut, picked and joined', () => {
+    fc.assert(fc.property(texts, texts, fc.nat(), fc.nat(), (first, second, a, b) => {
+      const joined = concatVectors('text', [prefixed(first), prefixed(second)])
+      const values = [...first, ...second]
+      expect(storageValues(joined)).to.deep.equal(values)
+      const [from, to] = [a % (values.length + 1), b % (values.length + 1)].sort((x, y) => x - y) as [number, number]
+      expect(storageValues(sliceVector(joined, from, to))).to.deep.equal(values.slice(from, to))
+      const odd = values.flatMap((_, i) => i % 2 === 1 ? [i] : [])
+      expect(storageValues(gatherVector(joined, Uint32Array.from(odd)))).to.deep.equal(odd.map(i => values[i]))
+    }))
+  })
+
+  it('are refused where they are cut short', () => {
+    const { bytes } = prefixed(['one', 'two'])
+    expect(() => lengthPrefixedVector('text', bytes, 4)).to.throw('4 values in 14 bytes')
+    expect(() => lengthPrefixedVector('text', bytes.subarray(0, 13), 2)).to.throw('value 1 is cut short')
+    expect(() => lengthPrefixedVector('text', bytes.subarray(0, 10), 2)).to.throw()
+    expect(() => lengthPrefixedVector('text', Uint8Array.of(0, 0, 0, 255, 0, 0, 0, 0), 2)).to.throw('value 0 is cut short')
+  })
+})
