@@ -2,7 +2,7 @@ import { jsonText } from '../json/json-text.js'
 import { buildVector } from './build.js'
 import { cellsOf, storageValues } from './cells.js'
 import { widenTypes, type ColumnType, type Field } from './column-type.js'
-import { joinLengthPrefixed, LENGTH_BYTES } from './length-prefixed.js'
+import { joinLengthPrefixed } from './length-prefixed.js'
 import { RowBatch } from './row-batch.js'
 import { hasNulls, nullVector, type BytesVector, type DictionaryVector, type FixedArray, type FixedVector, type Vector } from './vector.js'
 
@@ -198,7 +198,7 @@ function renumberCodes(from: DictionaryVector['codes'], renumber: Uint32Array, i
 
 function concatBytes(type: ColumnType, length: number, vectors: readonly BytesVector[]): Vector {
   const valid = joinValid(length, vectors)
-  if (vectors.every(vector => vector.isLengthPrefixed)) return joinLengthPrefixed(type, vectors, valid)
+  if (vectors.every(vector => vector.lengthPrefixed)) return joinLengthPrefixed(type, vectors, valid)
   const spans = vectors.map(spanOf)
   const bytes = new Uint8Array(spans.reduce((sum, { low, high }) => sum + high - low, 0))
   const starts = new Uint32Array(length)
@@ -216,7 +216,7 @@ function concatBytes(type: ColumnType, length: number, vectors: readonly BytesVe
   return { form: 'bytes', type, length, bytes, starts, ends, valid }
 }
 
-/** The bytes that hold the values. With what stands before the first one: where that is its length, the whole still is a PLAIN page. */
+/** The bytes that hold the values. */
 function spanOf({ bytes, starts, ends, valid }: BytesVector): { low: number, high: number } {
   let [low, high] = [bytes.length, 0]
   for (let i = 0; i < starts.length; i++) {
@@ -224,7 +224,7 @@ function spanOf({ bytes, starts, ends, valid }: BytesVector): { low: number, hig
     if (starts[i]! < low) low = starts[i]!
     if (ends[i]! > high) high = ends[i]!
   }
-  return low > high ? { low: 0, high: 0 } : { low: Math.max(0, low - LENGTH_BYTES), high }
+  return low > high ? { low: 0, high: 0 } : { low, high }
 }
 
 /** Offsets of values moved `by` so many bytes; 0 where null. */

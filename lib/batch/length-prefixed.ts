@@ -4,6 +4,9 @@ import type { BytesVector } from './vector.js'
 /** Before each value stands its length, little-endian, in so many bytes. */
 export const LENGTH_BYTES = 4
 
+/** One row of so many is marked; any other is found by walking from the mark before it. */
+const ROWS_PER_MARK = 256
+
 /**
  * A `bytes` vector of values that lie one behind the other, each behind its length, as a PLAIN page of Parquet has them. One pass
  * checks the lengths; `starts` and `ends` are found when they are first asked for.
@@ -12,8 +15,31 @@ export const LENGTH_BYTES = 4
  * @param valid one byte per row, 1 = a value is there, `count` in all; the others become nulls
  * @throws {Error} a length reaches beyond the bytes
  */
-export function lengthPrefixedVector(type: ColumnType, bytes: Uint8Array, count: number, valid?: Uint8Array): BytesVector {
-  return vectorOf(type, bytes.subarray(0, checkedEnd(bytes, count)), count, valid)
+export function checkedLengthPrefixed(type: ColumnType, bytes: Uint8Array, count: number, valid?: Uint8Array): BytesVector {
+  return lengthPrefixed(type, bytes.subarray(0, endOf(bytes, count)), valid ? valid.length : count, valid)
+}
+
+/**
+ * As {@link checkedLengthPrefixed}, of bytes that are known to hold the values and nothing else.
+ *
+ * @param length rows, nulls included
+ */
+export function lengthPrefixed(type: ColumnType, bytes: Uint8Array, length: number, valid?: Uint8Array): BytesVector {
+  let places: Places | undefined
+  let marks: Uint32Array | undefined
+  const positionOf = (row: number): number => {
+    if (row === length) return bytes.length
+    marks ??= marksOf(bytes, length, valid)
+    const mark = Math.floor(row / ROWS_PER_MARK)
+    return walk(bytes, marks[mark]!, { from: mark * ROWS_PER_MARK, to: row, valid })
+  }
+  return { form: 'bytes', type, length, bytes, ...(valid ? { valid } : {}),
+    get starts() { return (places ??= placesOf(bytes, length, valid)).starts },
+    get ends() { return (places ??= placesOf(bytes, length, valid)).ends },
+    lengthPrefixed: {
+      positionOf,
+      slice: (from, to) => lengthPrefixed(type, bytes.subarray(positionOf(from), positionOf(to)), to - from, valid?.subarray(from, to))
+    } }
 }
 
 /** Length-prefixed vectors' rows one after the other, as one. */
@@ -25,20 +51,11 @@ export function joinLengthPrefixed(type: ColumnType, vectors: readonly BytesVect
     at += vector.bytes.length
     rows += vector.length
   }
-  return vectorOf(type, bytes, rows, valid)
-}
-
-/** @param count rows, where `valid` is not given */
-function vectorOf(type: ColumnType, bytes: Uint8Array, count: number, valid: Uint8Array | undefined): BytesVector {
-  const length = valid ? valid.length : count
-  let places: Places | undefined
-  return { form: 'bytes', type, length, bytes, isLengthPrefixed: true, ...(valid ? { valid } : {}),
-    get starts() { return (places ??= placesOf(bytes, length, valid)).starts },
-    get ends() { return (places ??= placesOf(bytes, length, valid)).ends } }
+  return lengthPrefixed(type, bytes, rows, valid)
 }
 
 /** Where `count` values end. */
-function checkedEnd(bytes: Uint8Array, count: number): number {
+function endOf(bytes: Uint8Array, count: number): number {
   if (count * LENGTH_BYTES > bytes.length) throw new Error(`${count} values in ${bytes.length} bytes`)
   const view = viewOf(bytes)
   const last = bytes.length - LENGTH_BYTES
@@ -50,6 +67,19 @@ function checkedEnd(bytes: Uint8Array, count: number): number {
     at += LENGTH_BYTES + size
   }
   return at
+}
+
+/** Where row `to` begins; row `from` begins at `at`. */
+function walk(bytes: Uint8Array, at: number, { from, to, valid }: { from: number, to: number, valid: Uint8Array | undefined }): number {
+  const view = viewOf(bytes)
+  for (let row = from; row < to; row++) if (valid === undefined || valid[row] !== 0) at += LENGTH_BYTES + view.getInt32(at, true)
+  return at
+}
+
+function marksOf(bytes: Uint8Array, length: number, valid: Uint8Array | undefined): Uint32Array {
+  const marks = new Uint32Array(Math.ceil(length / ROWS_PER_MARK))
+  for (let i = 1; i < marks.length; i++) marks[i] = walk(bytes, marks[i - 1]!, { from: (i - 1) * ROWS_PER_MARK, to: i * ROWS_PER_MARK, valid })
+  return marks
 }
 
 interface Places {

@@ -19,7 +19,7 @@ const HIGH_BITS = 0x80808080 | 0
  */
 export function decodeTexts(vector: BytesVector, texts: unknown[] = new Array<string | null>(vector.length), at = 0): unknown[] {
   const { length } = vector
-  if (vector.isLengthPrefixed === true && length >= MIN_TOGETHER) return decodeLengthPrefixed(vector, texts, at)
+  if (vector.lengthPrefixed && length >= MIN_TOGETHER) return decodeLengthPrefixed(vector, texts, at)
   const { bytes, starts, ends, valid } = vector
   const span = length < MIN_TOGETHER ? undefined : denseSpan(vector)
   if (!span) {

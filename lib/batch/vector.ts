@@ -42,9 +42,17 @@ export interface BytesVector extends VectorBase {
   readonly bytes: Uint8Array
   readonly starts: Uint32Array
   readonly ends: Uint32Array
-  /** Set where `bytes` is nothing but the values that are present, one behind the other, each behind its length (`length-prefixed.ts`). */
-  readonly isLengthPrefixed?: true
+  /** Set where `bytes` is nothing but the values that are present, one behind the other, each behind its length. */
+  readonly lengthPrefixed?: LengthPrefixed
   readonly valid?: Uint8Array | undefined
+}
+
+/** What can be found without knowing where every value lies (see `length-prefixed.ts`). */
+export interface LengthPrefixed {
+  /** Where the length of a row's value stands; for a null, where that of the next one does. */
+  positionOf(row: number): number
+  /** Rows `from` (inclusive) to `to` (exclusive), without copying values. */
+  slice(from: number, to: number): BytesVector
 }
 
 /** Row i is entry `codes[i]` of `dictionary`, which holds no nulls. */
@@ -81,7 +89,7 @@ export function sliceVector(vector: Vector, from: number, to: number): Vector {
   const valid = vector.valid?.subarray(from, to)
   switch (vector.form) {
     case 'fixed': return { form: 'fixed', type, length, values: vector.values.subarray(from, to), valid }
-    case 'bytes': return { form: 'bytes', type, length, bytes: vector.bytes, valid,
+    case 'bytes': return vector.lengthPrefixed?.slice(from, to) ?? { form: 'bytes', type, length, bytes: vector.bytes, valid,
       starts: vector.starts.subarray(from, to), ends: vector.ends.subarray(from, to) }
     case 'dictionary': return { form: 'dictionary', type, length, codes: vector.codes.subarray(from, to), dictionary: vector.dictionary, valid }
   }

@@ -1,5 +1,5 @@
 import { isVariableLength, listElement, type ColumnType, type Field } from '../batch/column-type.js'
-import { lengthPrefixedVector } from '../batch/length-prefixed.js'
+import { checkedLengthPrefixed } from '../batch/length-prefixed.js'
 import { gatherVector, nullVector, type BytesVector, type DictionaryVector, type FixedArray, type FixedVector, type Vector } from '../batch/vector.js'
 import type { ColumnChunkMeta } from './column-chunk.js'
 import { wrapCorruption } from './corruption.js'
@@ -53,7 +53,7 @@ function decodeRows(type: ColumnType, pages: ColumnPages, rows: number): Vector 
     checkCodes(codes, dictionary.length)
     return { form: 'dictionary', type, length: rows, dictionary, ...(valid ? { codes: spreadArray(codes, valid), valid } : { codes }) }
   }
-  if (valid && isPlainBytes(type)) return lengthPrefixedVector(type, pages.values, present, valid)
+  if (valid && isPlainBytes(type)) return checkedLengthPrefixed(type, pages.values, present, valid)
   const compact = decodePlain(type, pages.values, present)
   return valid ? spread(compact, valid) : compact
 }

@@ -1,5 +1,5 @@
 import { decimalSize, isVariableLength, type ColumnType } from '../batch/column-type.js'
-import { lengthPrefixedVector } from '../batch/length-prefixed.js'
+import { checkedLengthPrefixed } from '../batch/length-prefixed.js'
 import type { BytesVector, FixedVector } from '../batch/vector.js'
 import { decodeDecimals } from './decimal.js'
 import { decodeNumbers, pickNumbers } from './plain-numbers.js'
@@ -34,7 +34,7 @@ export function decodePlain(type: ColumnType, page: Uint8Array, count: number): 
   if (type === 'uuid') return decodeUuids(page, count)
   const size = decimalSize(type)
   if (size) return decodeDecimals(type, page, count, { ...size, width: physicalType(type).width })
-  return lengthPrefixedVector(type, page, count)
+  return checkedLengthPrefixed(type, page, count)
 }
 
 /**

@@ -1,7 +1,7 @@
 import { storageValues } from '../batch/cells.js'
 import type { ColumnType } from '../batch/column-type.js'
 import { DistinctSample } from '../batch/distinct-sample.js'
-import { viewOf } from '../batch/length-prefixed.js'
+import { LENGTH_BYTES, viewOf } from '../batch/length-prefixed.js'
 import type { BytesVector, DictionaryVector, ValuesVector, Vector } from '../batch/vector.js'
 import { BytesEntries, hashBytes } from './bytes-entries.js'
 import { encodeByteStrings, encodeStrings } from './plain-texts.js'
@@ -76,7 +76,7 @@ export function dictionaryOfBytes(pieces: readonly BytesVector[], present: numbe
   const limit = maxEntries(present)
   if (limit === 0) return undefined
   const views = new Map(pieces.map(piece => [piece, viewOf(piece.bytes)]))
-  if (looksDistinct(pieces, (piece, row) => piece.valid?.[row] === 0 ? null : hashBytes(views.get(piece)!, piece.starts[row]!, piece.ends[row]!))) return undefined
+  if (looksDistinct(pieces, (piece, row) => piece.valid?.[row] === 0 ? null : hashOf(piece, views.get(piece)!, row))) return undefined
   const entries = new BytesEntries(limit, MAX_DICTIONARY_BYTES)
   const codes = new Uint16Array(present)
   let at = 0
@@ -85,6 +85,13 @@ export function dictionaryOfBytes(pieces: readonly BytesVector[], present: numbe
     if (at < 0) return undefined
   }
   return { codes: narrowCodes(codes, entries.size), page: entries.page(), size: entries.size }
+}
+
+function hashOf(piece: BytesVector, view: DataView, row: number): number {
+  if (!piece.lengthPrefixed) return hashBytes(view, piece.starts[row]!, piece.ends[row]!)
+  const position = piece.lengthPrefixed.positionOf(row)
+  const start = position + LENGTH_BYTES
+  return hashBytes(view, start, start + view.getInt32(position, true))
 }
 
 /** Number a piece's values, nulls left out; returns where its last code stands, plus one, or -1 where there are too many entries. */

@@ -1,5 +1,5 @@
 import { decimalSize, isVariableLength, type ColumnType } from '../batch/column-type.js'
-import { lengthPrefixedVector } from '../batch/length-prefixed.js'
+import { checkedLengthPrefixed } from '../batch/length-prefixed.js'
 import type { BytesVector, Vector } from '../batch/vector.js'
 import { encodeDecimals } from './decimal.js'
 import { encodeValueTexts, expandDictionary } from './dictionary.js'
@@ -19,7 +19,7 @@ export function encodePlain(type: ColumnType, vector: Vector, valid: Uint8Array 
   if (vector.form === 'fixed') throw new RangeError(`expected bytes or strings for ${type}, found numbers`)
   const page = vector.form === 'values' ? encodeValueTexts(type, vector.values) : undefined
   if (type !== 'uuid' && !decimalSize(type)) return page ?? encodeBytesVector(vector as BytesVector, valid)
-  const texts = page ? lengthPrefixedVector(type, page, present) : compactTexts(vector as BytesVector, valid, present)
+  const texts = page ? checkedLengthPrefixed(type, page, present) : compactTexts(vector as BytesVector, valid, present)
   const size = decimalSize(type)
   return size ? encodeDecimals(texts, { ...size, width: physicalType(type).width }) : encodeUuids(texts)
 }

@@ -166,18 +166,13 @@ function writeLength(out: Uint8Array, at: number, length: number): void {
   out[at + 3] = length >>> 24
 }
 
-/** Write the values of a bytes vector as PLAIN values, nulls left out. Copies nothing where they lie as PLAIN values already. */
+/** The values of a bytes vector as PLAIN values, nulls left out. Copies nothing where they lie as such already. */
 export function encodeBytesVector(vector: BytesVector, valid: Uint8Array | undefined): Uint8Array {
   const { bytes, length } = vector
-  if (vector.isLengthPrefixed === true) return bytes
+  if (vector.lengthPrefixed) return bytes
   const { starts, ends } = vector
   let total = 0
-  for (let i = 0; i < length; i++) if (valid === undefined || valid[i] !== 0) total += ends[i]! - starts[i]! + 4
-  const first = valid === undefined ? 0 : valid.indexOf(1)
-  if (length > 0 && first >= 0) {
-    const page = bytes.subarray(starts[first]! - 4, starts[first]! - 4 + total)
-    if (starts[first]! >= 4 && page.length === total && liesPlain(page, starts, ends, valid, starts[first]! - 4)) return page
-  }
+  for (let i = 0; i < length; i++) if (valid === undefined || valid[i] !== 0) total += ends[i]! - starts[i]! + LENGTH_BYTES
   const out = new Uint8Array(total)
   let at = 0
   for (let i = 0; i < length; i++) {
@@ -185,25 +180,12 @@ export function encodeBytesVector(vector: BytesVector, valid: Uint8Array | undef
     const start = starts[i]!
     const size = ends[i]! - start
     writeLength(out, at, size)
-    at += 4
+    at += LENGTH_BYTES
     if (size <= COPY_LOOP_BYTES) for (let j = 0; j < size; j++) out[at + j] = bytes[start + j]!
     else out.set(bytes.subarray(start, start + size), at)
     at += size
   }
   return out
-}
-
-/** Whether `page`, which is `base` bytes into the vector's bytes, holds each value behind its length and nothing else. */
-function liesPlain(page: Uint8Array, starts: Uint32Array, ends: Uint32Array, valid: Uint8Array | undefined, base: number): boolean {
-  const view = viewOf(page)
-  let at = 0
-  for (let i = 0; i < starts.length; i++) {
-    if (valid !== undefined && valid[i] === 0) continue
-    const size = ends[i]! - starts[i]!
-    if (starts[i]! - base !== at + 4 || view.getUint32(at, true) !== size) return false
-    at += 4 + size
-  }
-  return true
 }
 
 /** The PLAIN values at ascending positions `picks`; the pass ends at the last one. */

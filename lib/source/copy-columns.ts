@@ -1,4 +1,5 @@
 import type { ColumnType } from '../batch/column-type.js'
+import { LENGTH_BYTES, lengthPrefixed } from '../batch/length-prefixed.js'
 import type { BytesVector, FixedArray, FixedVector, Vector } from '../batch/vector.js'
 import { decodeUuids } from '../parquet/uuid.js'
 import { CopyFormatError, type CopyRows } from './copy-rows.js'
@@ -75,42 +76,34 @@ function dayFromEpoch(view: DataView, at: number): number {
 
 /** Values one after the other, each behind its length in four bytes, little-endian: as Parquet's PLAIN pages have them, which are then written without a copy. */
 class BytesWriter {
-  readonly starts: Uint32Array
-  readonly ends: Uint32Array
   #view: DataView
   #at = 0
 
-  constructor(readonly length: number, public bytes: Uint8Array<ArrayBuffer>) {
-    this.starts = new Uint32Array(length)
-    this.ends = new Uint32Array(length)
+  constructor(public bytes: Uint8Array<ArrayBuffer>) {
     this.#view = new DataView(bytes.buffer)
   }
 
   /** Where a value of at most `room` bytes may be written. */
   begin(room: number): number {
-    if (this.#at + 4 + room > this.bytes.length) {
-      const more = new Uint8Array(Math.max(this.bytes.length * 2, this.#at + 4 + room))
+    const start = this.#at + LENGTH_BYTES
+    if (start + room > this.bytes.length) {
+      const more = new Uint8Array(Math.max(this.bytes.length * 2, start + room))
       more.set(this.bytes)
       this.bytes = more
       this.#view = new DataView(more.buffer)
     }
-    return this.#at + 4
+    return start
   }
 
-  end(row: number, end: number): void {
-    const start = this.#at + 4
-    this.#view.setInt32(this.#at, end - start, true)
-    this.starts[row] = start
-    this.ends[row] = end
+  /** The value that was begun ends at `end`. */
+  end(end: number): void {
+    this.#view.setInt32(this.#at, end - this.#at - LENGTH_BYTES, true)
     this.#at = end
   }
 
-  skip(row: number): void {
-    this.starts[row] = this.ends[row] = this.#at
-  }
-
-  vector(type: ColumnType, valid: Uint8Array | undefined): BytesVector {
-    return { form: 'bytes', type, length: this.length, bytes: this.bytes.subarray(0, this.#at), starts: this.starts, ends: this.ends, valid }
+  /** @param length rows, nulls included */
+  vector(type: ColumnType, length: number, valid: Uint8Array | undefined): BytesVector {
+    return lengthPrefixed(type, this.bytes.subarray(0, this.#at), length, valid)
   }
 }
 
@@ -118,23 +111,20 @@ class BytesWriter {
 export function bytesVector(rows: CopyRows, column: number, type: ColumnType, { skip = 0, omit = 0, valid = presence(rows, column, undefined) }:
 { skip?: number, omit?: number, valid?: Uint8Array | undefined } = {}): BytesVector {
   const { marks, columns, length, bytes } = rows
-  let total = 4 * length
+  let total = LENGTH_BYTES * length
   for (let row = 0, mark = column * 2 + 1; row < length; row++, mark += columns * 2) total += Math.max(0, marks[mark]!)
-  const writer = new BytesWriter(length, new Uint8Array(total))
+  const writer = new BytesWriter(new Uint8Array(total))
   const out = writer.bytes
   for (let row = 0, mark = column * 2; row < length; row++, mark += columns * 2) {
-    if (valid !== undefined && valid[row] === 0) {
-      writer.skip(row)
-      continue
-    }
+    if (valid !== undefined && valid[row] === 0) continue
     const from = marks[mark]! + skip
     const size = marks[mark + 1]! - skip - omit
     const to = writer.begin(size)
     if (size <= COPY_LOOP_BYTES) for (let i = 0; i < size; i++) out[to + i] = bytes[from + i]!
     else out.set(bytes.subarray(from, from + size), to)
-    writer.end(row, to + size)
+    writer.end(to + size)
   }
-  return writer.vector(type, valid)
+  return writer.vector(type, length, valid)
 }
 
 function jsonbVector(rows: CopyRows, column: number): BytesVector {
@@ -148,20 +138,17 @@ function jsonbVector(rows: CopyRows, column: number): BytesVector {
 function numericVector(rows: CopyRows, column: number, type: ColumnType): BytesVector {
   const { marks, columns, length, view } = rows
   const valid = presence(rows, column, undefined)
-  const writer = new BytesWriter(length, new Uint8Array(length * 16))
+  const writer = new BytesWriter(new Uint8Array(length * 16))
   for (let row = 0, mark = column * 2; row < length; row++, mark += columns * 2) {
     const [at, size] = [marks[mark]!, marks[mark + 1]!]
-    if (size === -1) {
-      writer.skip(row)
-      continue
-    }
+    if (size === -1) continue
     if (size < 8 || size !== 8 + 2 * view.getUint16(at)) throw new CopyFormatError('a numeric that is cut short')
     const special = type === 'text' ? undefined : specialNumeric(view, at)
     if (special !== undefined) throw new SpecialNumeric(special)
     const to = writer.begin(numericRoom(view, at))
-    writer.end(row, writeNumeric(view, at, writer.bytes, to))
+    writer.end(writeNumeric(view, at, writer.bytes, to))
   }
-  return writer.vector(type, valid)
+  return writer.vector(type, length, valid)
 }
 
 function uuidVector(rows: CopyRows, column: number): BytesVector {

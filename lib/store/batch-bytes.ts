@@ -14,7 +14,7 @@ function vectorBytes(vector: Vector): number {
   switch (vector.form) {
     case 'fixed': return vector.length * vector.values.BYTES_PER_ELEMENT
     case 'dictionary': return vector.codes.byteLength
-    case 'bytes': return sampled(vector.length, i => 4 + (vector.valid?.[i] === 0 ? 0 : vector.ends[i]! - vector.starts[i]!))
+    case 'bytes': return vector.lengthPrefixed ? vector.bytes.length : sampled(vector.length, i => 4 + (vector.valid?.[i] === 0 ? 0 : vector.ends[i]! - vector.starts[i]!))
     case 'values': return sampled(vector.length, i => valueBytes(vector.values[i]))
   }
 }

@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import fc from 'fast-check'
 import { storageValues } from '../../../lib/batch/cells.js'
 import { concatVectors } from '../../../lib/batch/combine.js'
-import { lengthPrefixedVector } from '../../../lib/batch/length-prefixed.js'
+import { checkedLengthPrefixed } from '../../../lib/batch/length-prefixed.js'
 import { gatherVector, ownBytes, sliceVector, type BytesVector } from '../../../lib/batch/vector.js'
 
 function prefixed(values: readonly (string | null)[], after = ''): BytesVector {
@@ -13,7 +13,7 @@ function prefixed(values: readonly (string | null)[], after = ''): BytesVector {
     return [length, Buffer.from(value)]
   }), Buffer.from(after)])
   const valid = values.includes(null) ? Uint8Array.from(values, value => value === null ? 0 : 1) : undefined
-  return lengthPrefixedVector('text', bytes, values.filter(value => value !== null).length, valid)
+  return checkedLengthPrefixed('text', bytes, values.filter(value => value !== null).length, valid)
 }
 
 const texts = fc.array(fc.oneof(fc.string({ maxLength: 9 }), fc.string({ unit: 'grapheme', maxLength: 5 }), fc.string({ unit: 'grapheme', minLength: 130, maxLength: 140 }),
@@ -24,7 +24,7 @@ describe('length-prefixed values', () => {
     fc.assert(fc.property(texts, fc.string({ maxLength: 9 }), (values, after) => {
       const vector = prefixed(values, after)
       expect(storageValues(vector)).to.deep.equal(values)
-      expect(storageValues({ ...vector, isLengthPrefixed: undefined } as unknown as BytesVector)).to.deep.equal(values)
+      expect(storageValues({ ...vector, lengthPrefixed: undefined } as unknown as BytesVector)).to.deep.equal(values)
       expect(storageValues(ownBytes(vector))).to.deep.equal(values)
     }))
   })
@@ -43,9 +43,9 @@ describe('length-prefixed values', () => {
 
   it('are refused where they are cut short', () => {
     const { bytes } = prefixed(['one', 'two'])
-    expect(() => lengthPrefixedVector('text', bytes, 4)).to.throw('4 values in 14 bytes')
-    expect(() => lengthPrefixedVector('text', bytes.subarray(0, 13), 2)).to.throw('value 1 is cut short')
-    expect(() => lengthPrefixedVector('text', bytes.subarray(0, 10), 2)).to.throw()
-    expect(() => lengthPrefixedVector('text', Uint8Array.of(0, 0, 0, 255, 0, 0, 0, 0), 2)).to.throw('value 0 is cut short')
+    expect(() => checkedLengthPrefixed('text', bytes, 4)).to.throw('4 values in 14 bytes')
+    expect(() => checkedLengthPrefixed('text', bytes.subarray(0, 13), 2)).to.throw('value 1 is cut short')
+    expect(() => checkedLengthPrefixed('text', bytes.subarray(0, 10), 2)).to.throw()
+    expect(() => checkedLengthPrefixed('text', Uint8Array.of(0, 0, 0, 255, 0, 0, 0, 0), 2)).to.throw('value 0 is cut short')
   })
 })
