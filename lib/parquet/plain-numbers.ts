@@ -15,14 +15,24 @@ function bytesOf(array: FixedArray): Uint8Array {
 export function compactArray<A extends FixedArray>(values: A, valid: Uint8Array | undefined, present: number): A {
   if (valid === undefined) return values
   const compact = new (values.constructor as new (length: number) => A)(present)
-  for (let i = 0, to = 0; i < valid.length; i++) if (valid[i] !== 0) compact[to++] = values[i]!
+  if (values instanceof Float64Array) compactDoubles(values, valid, compact as Float64Array)
+  else compactOthers(values as Int32Array, valid, compact as Int32Array)
   return compact
+}
+
+// one loop per kind of array: a loop that sees several is several times slower
+
+function compactDoubles(values: Float64Array, valid: Uint8Array, compact: Float64Array): void {
+  for (let i = 0, to = 0; i < valid.length; i++) if (valid[i] !== 0) compact[to++] = values[i]!
+}
+
+function compactOthers<A extends Exclude<FixedArray, Float64Array>>(values: A, valid: Uint8Array, compact: A): void {
+  for (let i = 0, to = 0; i < valid.length; i++) if (valid[i] !== 0) compact[to++] = values[i]!
 }
 
 /** Put compact values at the rows that are present, 0 elsewhere. */
 export function spreadArray<A extends FixedArray | Uint16Array | Uint32Array>(compact: A, valid: Uint8Array): A {
   const spread = new (compact.constructor as new (length: number) => A)(valid.length)
-  // one loop per kind of array: a loop that sees several is several times slower
   if (compact instanceof Float64Array) spreadDoubles(compact, valid, spread as Float64Array)
   else spreadOthers(compact as Int32Array, valid, spread as Int32Array)
   return spread
