@@ -13,8 +13,8 @@ export function encodePlain(type: ColumnType, vector: Vector, valid: Uint8Array 
   if (vector.form === 'dictionary') return encodePlain(type, expandDictionary(vector, valid), valid, present)
   if (!isVariableLength(type)) {
     if (vector.form === 'values') return encodeNumbers(type, numbersOf(type, vector.values))
-    if (vector.form !== 'fixed' || !fitsType(type, vector.values)) throw new RangeError(`expected numbers for ${type}, found ${vector.form}`)
-    return encodeNumbers(type, compactArray(vector.values, valid, present))
+    if (vector.form !== 'fixed' || !fitsType(type, vector.compact ?? vector.values)) throw new RangeError(`expected numbers for ${type}, found ${vector.form}`)
+    return encodeNumbers(type, vector.compact ?? compactArray(vector.values, valid, present))
   }
   if (vector.form === 'fixed') throw new RangeError(`expected bytes or strings for ${type}, found numbers`)
   const page = vector.form === 'values' ? encodeValueTexts(type, vector.values) : undefined

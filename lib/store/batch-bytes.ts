@@ -12,7 +12,7 @@ export function batchBytes(batch: RowBatch): number {
 
 function vectorBytes(vector: Vector): number {
   switch (vector.form) {
-    case 'fixed': return vector.length * vector.values.BYTES_PER_ELEMENT
+    case 'fixed': return vector.length * (vector.compact ?? vector.values).BYTES_PER_ELEMENT
     case 'dictionary': return vector.codes.byteLength
     case 'bytes': return vector.lengthPrefixed ? vector.bytes.length : sampled(vector.length, i => 4 + (vector.valid?.[i] === 0 ? 0 : vector.ends[i]! - vector.starts[i]!))
     case 'values': return sampled(vector.length, i => valueBytes(vector.values[i]))
