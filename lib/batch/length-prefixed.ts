@@ -5,7 +5,7 @@ import type { BytesVector } from './vector.js'
 export const LENGTH_BYTES = 4
 
 /** One row of so many is marked; any other is found by walking from the mark before it. */
-const ROWS_PER_MARK = 256
+const ROWS_PER_MARK = 64
 
 /**
  * A `bytes` vector of values that lie one behind the other, each behind its length, as a PLAIN page of Parquet has them. One pass

@@ -1,5 +1,5 @@
 import type { ColumnType } from '../batch/column-type.js'
-import { LENGTH_BYTES, lengthPrefixed } from '../batch/length-prefixed.js'
+import { LENGTH_BYTES, lengthPrefixed, viewOf } from '../batch/length-prefixed.js'
 import type { BytesVector, FixedArray, FixedVector, Vector } from '../batch/vector.js'
 import { decodeUuids } from '../parquet/uuid.js'
 import { CopyFormatError, type CopyRows } from './copy-rows.js'
@@ -56,12 +56,12 @@ function fixed<A extends FixedArray>(rows: CopyRows, column: number, { type, for
 const int8 = (view: DataView, at: number): number => view.getInt32(at) * TWO_TO_32 + view.getUint32(at + 4)
 
 function int64Vector(rows: CopyRows, column: number): FixedVector {
-  const vector = fixed(rows, column, { type: 'int64', form: 'int8', values: new Float64Array(rows.length) }, int8)
-  for (const value of vector.values) {
-    if (Number.isSafeInteger(value)) continue
-    return fixed(rows, column, { type: 'int64', form: 'int8', values: new BigInt64Array(rows.length) }, (view, at) => view.getBigInt64(at))
-  }
-  return vector
+  const values = new Float64Array(rows.length)
+  const vector = fixed(rows, column, { type: 'int64', form: 'int8', values }, int8)
+  let areSafe = true
+  for (let row = 0; row < values.length && areSafe; row++) areSafe = Number.isSafeInteger(values[row])
+  return areSafe ? vector
+    : fixed(rows, column, { type: 'int64', form: 'int8', values: new BigInt64Array(rows.length) }, (view, at) => view.getBigInt64(at))
 }
 
 function fromEpoch(view: DataView, at: number): bigint {
@@ -110,21 +110,30 @@ class BytesWriter {
 /** A column's bytes as they came, without the `skip` first and the `omit` last of each value. */
 export function bytesVector(rows: CopyRows, column: number, type: ColumnType, { skip = 0, omit = 0, valid = presence(rows, column, undefined) }:
 { skip?: number, omit?: number, valid?: Uint8Array | undefined } = {}): BytesVector {
-  const { marks, columns, length, bytes } = rows
+  const { marks, columns, length, bytes, view } = rows
   let total = LENGTH_BYTES * length
   for (let row = 0, mark = column * 2 + 1; row < length; row++, mark += columns * 2) total += Math.max(0, marks[mark]!)
-  const writer = new BytesWriter(new Uint8Array(total))
-  const out = writer.bytes
+  const out = new Uint8Array(total)
+  const outView = viewOf(out)
+  let at = 0
   for (let row = 0, mark = column * 2; row < length; row++, mark += columns * 2) {
     if (valid !== undefined && valid[row] === 0) continue
     const from = marks[mark]! + skip
     const size = marks[mark + 1]! - skip - omit
-    const to = writer.begin(size)
-    if (size <= COPY_LOOP_BYTES) for (let i = 0; i < size; i++) out[to + i] = bytes[from + i]!
-    else out.set(bytes.subarray(from, from + size), to)
-    writer.end(to + size)
+    outView.setInt32(at, size, true)
+    at += LENGTH_BYTES
+    if (size <= COPY_LOOP_BYTES) copyFew(view, from, outView, at, size)
+    else out.set(bytes.subarray(from, from + size), at)
+    at += size
   }
-  return writer.vector(type, length, valid)
+  return lengthPrefixed(type, out.subarray(0, at), length, valid)
+}
+
+/** Copy a few bytes, four at a time. */
+function copyFew(from: DataView, at: number, into: DataView, to: number, size: number): void {
+  let i = 0
+  for (; i + 4 <= size; i += 4) into.setInt32(to + i, from.getInt32(at + i))
+  for (; i < size; i++) into.setInt8(to + i, from.getInt8(at + i))
 }
 
 function jsonbVector(rows: CopyRows, column: number): BytesVector {

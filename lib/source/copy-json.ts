@@ -18,7 +18,7 @@ function stringsOfCodes(dictionary: BytesVector, { codes, valid: given }: { code
   if (kinds.includes('other') || !kinds.includes('string')) return undefined
   const noText = kinds.indexOf('null')
   const valid = noText === -1 ? given : given ?? new Uint8Array(codes.length).fill(1)
-  if (valid && noText !== -1) codes.forEach((code, row) => { if (code === noText) valid[row] = 0 })
+  if (valid && noText !== -1) for (let row = 0; row < codes.length; row++) if (codes[row] === noText) valid[row] = 0
   const inner: BytesVector = { form: 'bytes', type: 'text', length: size, bytes,
     starts: starts.map((start, entry) => entry === noText ? start : start + 1), ends: ends.map((end, entry) => entry === noText ? end : end - 1) }
   return { form: 'dictionary', type: 'text', length: codes.length, codes, dictionary: inner, valid }
