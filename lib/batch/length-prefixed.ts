@@ -102,6 +102,20 @@ function placesOf(bytes: Uint8Array, length: number, valid: Uint8Array | undefin
   return { starts, ends }
 }
 
+/** Up to so many bytes a loop copies faster than `set`. */
+const COPY_LOOP_BYTES = 64
+
+/** Copy bytes between buffers. */
+export function copyBytes(from: DataView, at: number, into: DataView, to: number, size: number): void {
+  if (size > COPY_LOOP_BYTES) {
+    new Uint8Array(into.buffer, into.byteOffset + to, size).set(new Uint8Array(from.buffer, from.byteOffset + at, size))
+    return
+  }
+  let i = 0
+  for (; i + 4 <= size; i += 4) into.setInt32(to + i, from.getInt32(at + i))
+  for (; i < size; i++) into.setInt8(to + i, from.getInt8(at + i))
+}
+
 export function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }

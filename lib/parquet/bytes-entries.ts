@@ -1,5 +1,5 @@
 import type { ColumnType } from '../batch/column-type.js'
-import { LENGTH_BYTES, viewOf } from '../batch/length-prefixed.js'
+import { copyBytes, LENGTH_BYTES, viewOf } from '../batch/length-prefixed.js'
 import type { BytesVector } from '../batch/vector.js'
 
 const FNV_PRIME = 0x01000193
@@ -37,7 +37,7 @@ export class BytesEntries {
       entry = slots[slot]!
     }
     if (entry === 0) {
-      if (!this.#add(new Uint8Array(view.buffer, view.byteOffset + start, end - start))) return -1
+      if (!this.#add(view, start, end - start)) return -1
       slots[slot] = entry = this.size
     }
     return entry - 1
@@ -53,9 +53,9 @@ export class BytesEntries {
     return this.#page.subarray(0, this.#filled)
   }
 
-  #add(value: Uint8Array): boolean {
+  #add(view: DataView, at: number, size: number): boolean {
     const start = this.#filled + LENGTH_BYTES
-    const end = start + value.length
+    const end = start + size
     if (this.size >= this.#limit || end > this.#maxBytes) return false
     if (end > this.#page.length) {
       const bigger = new Uint8Array(Math.max(end, 2 * this.#page.length))
@@ -63,22 +63,22 @@ export class BytesEntries {
       this.#page = bigger
       this.#view = viewOf(bigger)
     }
-    this.#view.setUint32(this.#filled, value.length, true)
-    this.#page.set(value, start)
+    this.#view.setUint32(this.#filled, size, true)
+    copyBytes(view, at, this.#view, start, size)
     this.#starts[this.size] = start
     this.#ends[this.size++] = this.#filled = end
     return true
   }
 }
 
-/** FNV-1a over words of 4 bytes, then over the rest. */
+/** FNV-1a over words of 4 bytes, then over the rest; signed, so that it is a small integer. */
 export function hashBytes(view: DataView, start: number, end: number): number {
   let hash = end - start
   let at = start
   for (; at + 4 <= end; at += 4) hash = Math.imul(hash ^ view.getInt32(at, true), FNV_PRIME)
   for (; at < end; at++) hash = Math.imul(hash ^ view.getUint8(at), FNV_PRIME)
   hash = Math.imul(hash ^ hash >>> 15, 0x85ebca6b)
-  return (hash ^ hash >>> 13) >>> 0
+  return hash ^ hash >>> 13
 }
 
 function equalBytes(view: DataView, start: number, end: number, others: DataView, otherStart: number, otherEnd: number): boolean {

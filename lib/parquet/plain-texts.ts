@@ -3,15 +3,13 @@
  * @see https://parquet.apache.org/docs/file-format/data-pages/encodings/ (PLAIN = 0)
  */
 import type { ColumnType } from '../batch/column-type.js'
-import { LENGTH_BYTES, viewOf } from '../batch/length-prefixed.js'
+import { copyBytes, LENGTH_BYTES, viewOf } from '../batch/length-prefixed.js'
 import type { BytesVector } from '../batch/vector.js'
 
 /** Strings shorter than this are written by the thousand; their length prefix is ASCII as well. */
 const SHORT = 128
 /** Joining more strings than this before writing them gets slower again. */
 const BLOCK_STRINGS = 1024
-/** Below this many bytes a loop copies faster than `set`. */
-const COPY_LOOP_BYTES = 64
 /** Below this many UTF-16 units a loop encodes faster than a call of `write`. */
 const ENCODE_LOOP_UNITS = 48
 
@@ -174,15 +172,15 @@ export function encodeBytesVector(vector: BytesVector, valid: Uint8Array | undef
   let total = 0
   for (let i = 0; i < length; i++) if (valid === undefined || valid[i] !== 0) total += ends[i]! - starts[i]! + LENGTH_BYTES
   const out = new Uint8Array(total)
+  const [from, into] = [viewOf(bytes), viewOf(out)]
   let at = 0
   for (let i = 0; i < length; i++) {
     if (valid !== undefined && valid[i] === 0) continue
     const start = starts[i]!
     const size = ends[i]! - start
-    writeLength(out, at, size)
+    into.setUint32(at, size, true)
     at += LENGTH_BYTES
-    if (size <= COPY_LOOP_BYTES) for (let j = 0; j < size; j++) out[at + j] = bytes[start + j]!
-    else out.set(bytes.subarray(start, start + size), at)
+    copyBytes(from, start, into, at, size)
     at += size
   }
   return out

@@ -1,5 +1,5 @@
 import type { ColumnType } from '../batch/column-type.js'
-import { LENGTH_BYTES, lengthPrefixed, viewOf } from '../batch/length-prefixed.js'
+import { copyBytes, LENGTH_BYTES, lengthPrefixed, viewOf } from '../batch/length-prefixed.js'
 import type { BytesVector, FixedArray, FixedVector, Vector } from '../batch/vector.js'
 import { decodeUuids } from '../parquet/uuid.js'
 import { CopyFormatError, type CopyRows } from './copy-rows.js'
@@ -19,8 +19,6 @@ const [MAX_INT64, MIN_INT64] = [9223372036854775807n, -9223372036854775808n]
 /** What `jsonb_send` puts before the text. */
 const JSONB_VERSION = 1
 const UUID_BYTES = 16
-/** Below this many bytes a loop copies faster than `set`. */
-const COPY_LOOP_BYTES = 64
 const TWO_TO_32 = 4294967296
 
 /** A decimal column has a value that is no number: at this row, as the server prints it. */
@@ -53,15 +51,32 @@ function fixed<A extends FixedArray>(rows: CopyRows, column: number, { type, for
   return { form: 'fixed', type, length, values, valid }
 }
 
-const int8 = (view: DataView, at: number): number => view.getInt32(at) * TWO_TO_32 + view.getUint32(at + 4)
+// doubles have loops of their own: what a callback returns would be a number object each
+
+function float64Vector(rows: CopyRows, column: number, type: ColumnType): FixedVector {
+  const { marks, columns, length, view } = rows
+  const valid = presence(rows, column, SIZES.float8)
+  const values = new Float64Array(length)
+  for (let row = 0, mark = column * 2; row < length; row++, mark += columns * 2) {
+    if (marks[mark + 1] !== -1) values[row] = view.getFloat64(marks[mark]!)
+  }
+  return { form: 'fixed', type, length, values, valid }
+}
 
 function int64Vector(rows: CopyRows, column: number): FixedVector {
-  const values = new Float64Array(rows.length)
-  const vector = fixed(rows, column, { type: 'int64', form: 'int8', values }, int8)
+  const { marks, columns, length, view } = rows
+  const valid = presence(rows, column, SIZES.int8)
+  const values = new Float64Array(length)
   let areSafe = true
-  for (let row = 0; row < values.length && areSafe; row++) areSafe = Number.isSafeInteger(values[row])
-  return areSafe ? vector
-    : fixed(rows, column, { type: 'int64', form: 'int8', values: new BigInt64Array(rows.length) }, (view, at) => view.getBigInt64(at))
+  for (let row = 0, mark = column * 2; row < length && areSafe; row++, mark += columns * 2) {
+    if (marks[mark + 1] === -1) continue
+    const at = marks[mark]!
+    const value = view.getInt32(at) * TWO_TO_32 + view.getUint32(at + 4)
+    values[row] = value
+    areSafe = Number.isSafeInteger(value)
+  }
+  return areSafe ? { form: 'fixed', type: 'int64', length, values, valid }
+    : fixed(rows, column, { type: 'int64', form: 'int8', values: new BigInt64Array(length) }, (view, at) => view.getBigInt64(at))
 }
 
 function fromEpoch(view: DataView, at: number): bigint {
@@ -110,7 +125,7 @@ class BytesWriter {
 /** A column's bytes as they came, without the `skip` first and the `omit` last of each value. */
 export function bytesVector(rows: CopyRows, column: number, type: ColumnType, { skip = 0, omit = 0, valid = presence(rows, column, undefined) }:
 { skip?: number, omit?: number, valid?: Uint8Array | undefined } = {}): BytesVector {
-  const { marks, columns, length, bytes, view } = rows
+  const { marks, columns, length, view } = rows
   let total = LENGTH_BYTES * length
   for (let row = 0, mark = column * 2 + 1; row < length; row++, mark += columns * 2) total += Math.max(0, marks[mark]!)
   const out = new Uint8Array(total)
@@ -122,18 +137,10 @@ export function bytesVector(rows: CopyRows, column: number, type: ColumnType, { 
     const size = marks[mark + 1]! - skip - omit
     outView.setInt32(at, size, true)
     at += LENGTH_BYTES
-    if (size <= COPY_LOOP_BYTES) copyFew(view, from, outView, at, size)
-    else out.set(bytes.subarray(from, from + size), at)
+    copyBytes(view, from, outView, at, size)
     at += size
   }
   return lengthPrefixed(type, out.subarray(0, at), length, valid)
-}
-
-/** Copy a few bytes, four at a time. */
-function copyFew(from: DataView, at: number, into: DataView, to: number, size: number): void {
-  let i = 0
-  for (; i + 4 <= size; i += 4) into.setInt32(to + i, from.getInt32(at + i))
-  for (; i < size; i++) into.setInt8(to + i, from.getInt8(at + i))
 }
 
 function jsonbVector(rows: CopyRows, column: number): BytesVector {
@@ -185,7 +192,7 @@ export function copyVector(rows: CopyRows, column: number, form: CopyForm, type:
     case 'oid': return fixed(rows, column, { type, form, values: numbers(type, length) }, (view, at) => view.getUint32(at))
     case 'int8': return int64Vector(rows, column)
     case 'float4': return fixed(rows, column, { type, form, values: new Float32Array(length) }, (view, at) => view.getFloat32(at))
-    case 'float8': return fixed(rows, column, { type, form, values: new Float64Array(length) }, (view, at) => view.getFloat64(at))
+    case 'float8': return float64Vector(rows, column, type)
     case 'date': return fixed(rows, column, { type, form, values: new Int32Array(length) }, dayFromEpoch)
     case 'time': return fixed(rows, column, { type, form, values: new BigInt64Array(length) }, (view, at) => view.getBigInt64(at))
     case 'timestamp': return fixed(rows, column, { type, form, values: new BigInt64Array(length) }, fromEpoch)

@@ -14,9 +14,14 @@ export function jsonStrings(rows: CopyRows, column: number): Vector | undefined 
 /** What is said of an entry is said of all its rows. */
 function stringsOfCodes(dictionary: BytesVector, { codes, valid: given }: { codes: Uint16Array, valid: Uint8Array | undefined }): DictionaryVector | undefined {
   const { bytes, starts, ends, length: size } = dictionary
-  const kinds = Array.from(starts, (start, entry) => kindOf(bytes, start, ends[entry]! - start))
-  if (kinds.includes('other') || !kinds.includes('string')) return undefined
-  const noText = kinds.indexOf('null')
+  let [noText, hasTexts] = [-1, false]
+  for (let entry = 0; entry < size; entry++) {
+    const kind = kindOf(bytes, starts[entry]!, ends[entry]! - starts[entry]!)
+    if (kind === 'other') return undefined
+    if (kind === 'null') noText = entry
+    else hasTexts = true
+  }
+  if (!hasTexts) return undefined
   const valid = noText === -1 ? given : given ?? new Uint8Array(codes.length).fill(1)
   if (valid && noText !== -1) for (let row = 0; row < codes.length; row++) if (codes[row] === noText) valid[row] = 0
   const inner: BytesVector = { form: 'bytes', type: 'text', length: size, bytes,
