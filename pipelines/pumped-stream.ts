@@ -1,6 +1,8 @@
 import { addAbortSignal, Readable } from 'node:stream'
 import type { RowBatch } from '../lib/batch/row-batch.js'
 import type { Row } from '../lib/batch/row-factory.js'
+import { MillraceError } from '../lib/errors.js'
+import type { RunReport } from '../lib/report.js'
 import { closed } from './request.js'
 
 /**
@@ -17,6 +19,9 @@ export abstract class PumpedStream<R extends object = Row> extends Readable {
     super({ objectMode: true, highWaterMark: 0 })
     if (signal) addAbortSignal(signal, this)
   }
+
+  /** What the run did so far, which every error of it carries; undefined before it was planned. */
+  abstract readonly report: RunReport | undefined
 
   /** The batches. Called once, when the first is asked for; `signal` is aborted when nobody wants more. */
   protected abstract batches(signal: AbortSignal): AsyncGenerator<RowBatch>
@@ -54,6 +59,7 @@ export abstract class PumpedStream<R extends object = Row> extends Readable {
       }
       if (!this.#isOver()) this.push(null)
     } catch (error) {
+      if (error instanceof MillraceError) error.report ??= this.report
       if (!this.#isOver()) this.destroy(error as Error)
     }
   }

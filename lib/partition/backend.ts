@@ -28,7 +28,7 @@ export interface EntryInfo {
 
 /**
  * One atomic change of an entry, which it creates where absent. A field left out stays as it is, but for this: keys come with
- * `expiresAt`, whose absence then means "never".
+ * `expiresAt`, whose absence then means "never"; and without keys `storedAt` counts only where the entry has none.
  */
 export interface EntryChange {
   /** Distinct values; null is the mark "unusable". Replaces what was there. */

@@ -311,12 +311,12 @@ export async function partitionCache({ backend, partitionKey, datatype, ttlMs = 
     isNull: async (hash, options = {}) => (await statesOf([checkText(hash, 'hash')], options))[0] === 'null',
     async setQuery(hash, query, options = {}) {
       const { tables } = changeOf(options)
-      await backend.write(await knownPartition(options), checkText(hash, 'hash'), { query: checkQuery(query), tables })
+      await backend.write(await knownPartition(options), checkText(hash, 'hash'), { query: checkQuery(query), tables, storedAt: Date.now() })
     },
     getQuery: async (hash, options = {}) => (await infoOf(hash, options))?.query,
     async setStatus(hash, status, options = {}) {
       checkStatus(status)
-      await backend.write(await knownPartition(options), checkText(hash, 'hash'), { status })
+      await backend.write(await knownPartition(options), checkText(hash, 'hash'), { status, storedAt: Date.now() })
     },
     getStatus: async (hash, options = {}) => {
       const info = await infoOf(hash, options)

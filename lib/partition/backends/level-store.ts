@@ -107,7 +107,7 @@ export async function levelBackend(type: string, supports: BackendSupport, codec
     const [old] = await infos(partition, [hash])
     const given = Object.fromEntries(Object.entries(change).filter(([, field]) => field !== undefined))
     const value = keys ? codec.pack(keys, partition.datatype, HEADER_BYTES) : undefined
-    const info = { state: 'none', ...old, ...given, ...(keys !== undefined && { state: keys === null ? 'null' : 'set', expiresAt: change.expiresAt, bytes: value?.length }) }
+    const info = { state: 'none', ...old, ...given, ...(keys === undefined && old?.storedAt !== undefined && { storedAt: old.storedAt }), ...(keys !== undefined && { state: keys === null ? 'null' : 'set', expiresAt: change.expiresAt, bytes: value?.length }) }
     const key = keyOf('v', partition, hash)
     const put = { type: 'put' as const, key: keyOf('i', partition, hash), value: Buffer.from(JSON.stringify(info)) }
     if (!value) {

@@ -96,6 +96,7 @@ export function memoryBackend(): PartitionBackend {
       const given = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined))
       entriesOf(name).set(hash, {
         keys: undefined, query: undefined, status: undefined, tables: undefined, storedAt: undefined, expiresAt: undefined, ...old, ...given,
+        ...(keys === undefined && old?.storedAt !== undefined ? { storedAt: old.storedAt } : {}),
         ...(keys === undefined ? {} : { keys: keys && memorySet(keys), expiresAt }),
       })
       return true

@@ -182,7 +182,8 @@ export async function postgresqlStore(type: string, { pool, tablePrefix = DEFAUL
       // what has expired is as if it were gone: nothing of it is kept
       const old = (column: string): string => `CASE WHEN e.expires_at IS NULL OR e.expires_at > pg_catalog.clock_timestamp() THEN e.${column} END`
       const kept = [...replaced.map(column => `${column} = ${given === undefined ? old(column) : `excluded.${column}`}`),
-        ...list.filter(column => !replaced.includes(column)).map(column => `${column} = coalesce(excluded.${column}, ${old(column)})`)]
+        ...list.filter(column => !replaced.includes(column)).map(column => column === 'stored_at' && given === undefined
+          ? `stored_at = coalesce(${old(column)}, excluded.stored_at)` : `${column} = coalesce(excluded.${column}, ${old(column)})`)]
       // the row of the last number is held until the write is done: an invalidation waits for it, and then sees what was written
       const guard = ifNumber === undefined ? '' : `FROM (SELECT number FROM ${marks} WHERE partition_key = $1 AND scope = '*' FOR SHARE) AS m WHERE m.number = $${list.length + 4}::bigint`
       const written = await run('write an entry', `INSERT INTO ${entries} AS e (partition_key, datatype, hash, ${list.join(', ')})

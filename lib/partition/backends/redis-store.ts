@@ -62,7 +62,9 @@ if mode == 'move' and redis.call('SCARD', from) ~= tonumber(given) then
   return redis.error_reply('TRYAGAIN the set was evicted while it was written')
 end
 if mode ~= 'none' then redis.call('HDEL', info, 'expires') end
+local stored = mode == 'none' and redis.call('HGET', info, 'stored')
 if #ARGV > 4 then redis.call('HSET', info, unpack(ARGV, 5)) end
+if stored then redis.call('HSET', info, 'stored', stored) end
 if mode == 'none' then return 1 end
 if mode == 'move' then
   redis.call('RENAME', from, value)
