@@ -75,6 +75,6 @@ export async function fetcherOf(options: DatabaseOptions, session: Session): Pro
 }
 
 const noDatabase: Fetcher = ids => {
-  throw new InvalidArgumentError({ argument: '--pg', expected: `a database for the ids that are not cached: --pg URL, or PGURL in the environment`,
+  throw new InvalidArgumentError({ argument: '--pg', expected: 'a database for the ids that are not cached: --pg URL, --mysql URL or --sqlite FILE, or PGURL or DATABASE_URL in the environment',
     found: `none, and ${ids.length} or more ids to fetch` })
 }

@@ -10,8 +10,9 @@ Exit codes:
   0    done
   1    failed (for verify: something is damaged)
   2    the command line is wrong; nothing was done
-  3    incomplete: ids that the source does not have, or some fetches failed;
-       everything else was delivered and cached, run again for the rest
+  3    incomplete: ids that the source does not have, some fetches failed, or no
+       database was named and some ids are not cached; everything else was
+       delivered and cached, run again for the rest
   129, 130, 143   stopped by SIGHUP, SIGINT, SIGTERM; committed batches are kept
 `
 
@@ -50,7 +51,8 @@ export function exitCodeOf(error: unknown): number {
   if (error instanceof Told) return exitCodeOf(error.error)
   if (error instanceof ReaderLeft) return EXIT.ok
   if (isCommanderError(error)) return HELP_CODES.has(error.code) ? EXIT.ok : EXIT.usage
-  if (error instanceof InvalidArgumentError) return EXIT.usage
+  // where rows were delivered already, what is wrong concerns the rest
+  if (error instanceof InvalidArgumentError) return rowsOf(error) > 0 ? EXIT.incomplete : EXIT.usage
   if (error instanceof DataNotFoundError) return EXIT.incomplete
   if (error instanceof BatchFailedError && rowsOf(error) > 0) return EXIT.incomplete
   return EXIT.failure
@@ -58,7 +60,13 @@ export function exitCodeOf(error: unknown): number {
 
 /** Facts of an error that are worth printing as JSON: what its class adds to the message. */
 const FACTS = ['argument', 'table', 'ids', 'columns', 'column', 'id', 'batch', 'reason', 'cached', 'seen', 'file', 'errno', 'source', 'sqlState',
-  'construct', 'position', 'backend', 'keyType'] as const
+  'construct', 'position', 'backend', 'keyType', 'provider'] as const
+
+/** What is said of an error: its message, with options where it names settings. */
+export function complaintOf(error: unknown): string {
+  const message = messageOf(error)
+  return error instanceof DataNotFoundError ? message.replace(/\(onMissing: .*\)$/, '(--on-missing skip leaves them out, --on-missing null delivers rows of nulls)') : message
+}
 
 /** An error as data. Batches' causes are texts. */
 export function errorFacts(error: unknown): Record<string, unknown> {

@@ -1,11 +1,10 @@
 import type { Command } from 'commander'
 import { readEnvironment } from './env.js'
-import { errorFacts, EXIT, exitCodeOf, isBrokenPipe, isCommanderError, ReaderLeft, Told } from './failure.js'
+import { complaintOf, errorFacts, EXIT, exitCodeOf, isBrokenPipe, isCommanderError, ReaderLeft, Told } from './failure.js'
 import { jsonLine } from './output/json.js'
 import { redactor } from './redact.js'
 import { note, type Session } from './session.js'
 import { listenToSignals } from './signals.js'
-import { messageOf } from '../lib/errors.js'
 
 /** Everything on the command line that may hold a password. */
 function urlsIn(args: readonly string[]): string[] {
@@ -52,7 +51,7 @@ export async function main({ name, programOf }: Program, args: readonly string[]
     if (error instanceof Told || error instanceof ReaderLeft) return
     if (json) {
       if (session.exitCode !== 0) note(session, jsonLine({ ok: false, error: errorFacts(error) }))
-    } else if (!isCommanderError(error)) note(session, `${name}: ${messageOf(error)}`)
+    } else if (!isCommanderError(error)) note(session, `${name}: ${complaintOf(error)}`)
   }
   try {
     await programOf(session, { json }).parseAsync(args, { from: 'user' })

@@ -13,7 +13,7 @@ export function programOf(session: Session, { json }: { json: boolean }): Comman
     .description('Rows by id out of a database, cached in Parquet: what is cached is not asked for again.')
     .showHelpAfterError(json ? false : '(--help after a command shows its options and examples)')
   for (const add of [addGet, addPlan, addQuery, addCache]) add(program, session)
-  return program.addHelpText('after', `${EXIT_CODES_HELP}
+  return program.addHelpText('afterAll', EXIT_CODES_HELP).addHelpText('after', `
 Start here:
   # what would be fetched, and then the rows
   millrace plan --table public.users --columns name,meta.city --ids 1,2,3

@@ -66,6 +66,7 @@ export class Database {
    * the database and leaves the cache alone.
    *
    * @throws {UnsupportedQueryError} the statement does more than read, and `cache` is not false
+   * @throws {InvalidArgumentError} the statement returns no columns: `execute` runs those
    */
   async query<R extends object = Row>(sql: string, options: QueryOptions = {}): Promise<Table<R>> {
     return await collectRows(queryRows(this.#context, sql, options)) as unknown as Table<R>

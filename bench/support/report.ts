@@ -16,6 +16,8 @@ interface Result {
   ids?: string
   tableRows?: number
   heapLimitMiB?: number
+  shareOfFull?: number
+  againstOnePart?: number
 }
 
 /** Runs of one cell: median time, fastest and slowest, largest memory. */
@@ -63,8 +65,15 @@ function cellsOf(file: string): Cell[] {
   })
 }
 
-function titleOf({ name, scenario, delivery, job, rows }: Result): string {
+/** Whether something is written, and on disk at the end. */
+function isDurable({ fsync, scenario }: Result): boolean {
+  return fsync && (scenario === undefined || scenario === 'cold' || scenario === 'half')
+}
+
+function titleOf({ name, scenario, delivery, job, rows, shareOfFull, againstOnePart }: Result): string {
   if (scenario !== undefined) return `${scenario}, ${delivery}`
+  const share = shareOfFull === undefined ? againstOnePart && `${againstOnePart} × one part` : `${shareOfFull} × the full run`
+  if (share) return `${job} (${share})`
   return job ?? (name === 'lookup' ? `${rows.toLocaleString('en')} ids` : name)
 }
 
@@ -73,7 +82,7 @@ function section(name: string, cells: readonly Cell[], results: string): string 
   const titles = [...new Set(cells.map(titleOf))]
   if (cells.every(({ job }) => job !== undefined)) {
     return [`### ${name}`, '', '| case | ms (least – most) | peak MiB | on disk | runs |', '|---|--:|--:|---|--:|',
-      ...cells.map(cell => `| ${titleOf(cell)} | ${shown(cell.ms)} (${shown(cell.least)} – ${shown(cell.most)}) | ${cell.peakRssMiB} | ${cell.fsync ? 'yes' : 'no'} | ${cell.runs} |`)].join('\n')
+      ...cells.map(cell => `| ${titleOf(cell)} | ${shown(cell.ms)} (${shown(cell.least)} – ${shown(cell.most)}) | ${cell.peakRssMiB} | ${isDurable(cell) ? 'yes' : 'no'} | ${cell.runs} |`)].join('\n')
   }
   const engines = ENGINES.filter(engine => cells.some(cell => cell.engine === engine))
   const at = (title: string, engine: string): Cell | undefined => cells.find(cell => titleOf(cell) === title && cell.engine === engine)
@@ -87,7 +96,7 @@ function section(name: string, cells: readonly Cell[], results: string): string 
       const cell = at(title, engine)
       return ours && cell ? (ours.ms / cell.ms).toFixed(2) : '–'
     })
-    return `| ${[title, ...shownCells, ...ratios, ours?.fsync && /cold|half|merge|write/.test(title) ? 'millrace' : 'none'].join(' | ')} |`
+    return `| ${[title, ...shownCells, ...ratios, ours && isDurable(ours) ? 'millrace' : 'none'].join(' | ')} |`
   })
   const peers = engines.filter(engine => engine !== 'millrace')
   const chart = `${name}.svg`

@@ -101,7 +101,7 @@ async function query(argument: string | undefined, options: QueryCommandOptions,
   const sql = await statementOf(argument, options, session)
   const params = parametersOf(options)
   if (options.incremental && options.orderColumn === undefined) throw new InvalidArgumentError({ argument: '--order-column', expected: 'the order column of --incremental', found: 'none' })
-  if (!options.incremental && (options.orderColumn ?? options.keyColumn ?? options.overlap) !== undefined) throw new InvalidArgumentError({ argument: '--incremental', expected: '--incremental with --order-column, --key-column and --overlap' })
+  if (!options.incremental && (options.orderColumn ?? options.keyColumn ?? options.overlap) !== undefined) throw new InvalidArgumentError({ argument: '--incremental', expected: 'this beside --order-column, --key-column or --overlap' })
   const format = chooseFormat(options, session)
   const database = await databaseOf(options, session)
   try {

@@ -37,16 +37,24 @@ Exit codes:
   129, 130, 143   stopped by SIGHUP, SIGINT, SIGTERM
 `
 
-/** What every program reads from the environment. */
-export const ENVIRONMENT = `
+/**
+ * What a program reads from the environment.
+ *
+ * @param options those it has: some variables stand in for them
+ */
+export function environmentHelp(options: readonly Option[]): string {
+  const elsewhere = options.some(({ long }) => long === '--db-backend') ? `
+  PG_DB_HOST PG_DB_PORT PG_DB_USER PG_DB_PASSWORD     where queries run, if not there (each: else DB_…); with --db-backend mysql, sqlite:
+  MY_DB_HOST MY_DB_PORT MY_DB_USER MY_DB_PASSWORD MY_DB_NAME   SQLITE_DB_PATH` : ''
+  return `
 Environment (options win, then variables, then the file of --env):
-  DB_HOST DB_PORT DB_USER DB_PASSWORD DB_NAME     the database; else PGURL or DATABASE_URL
-  MY_DB_HOST MY_DB_PORT MY_DB_USER MY_DB_PASSWORD MY_DB_NAME   SQLITE_DB_PATH     where queries run with --db-backend mysql, sqlite
+  DB_HOST DB_PORT DB_USER DB_PASSWORD DB_NAME     the database; else PGURL or DATABASE_URL${elsewhere}
   CACHE_BACKEND (postgresql_array)   PG_ARRAY_CACHE_TABLE_PREFIX, PG_BIT_CACHE_TABLE_PREFIX (partitioncache)
-  PG_BIT_CACHE_BITSIZE   REDIS_HOST REDIS_PORT REDIS_PASSWORD REDIS_SET_* REDIS_BIT_*   ROCKSDB_PATH ROCKSDB_BIT_PATH ROCKSDB_DICT_PATH
+  PG_BIT_CACHE_BITSIZE   REDIS_HOST REDIS_PORT REDIS_USERNAME REDIS_PASSWORD REDIS_SET_* REDIS_BIT_*   ROCKSDB_PATH ROCKSDB_BIT_PATH ROCKSDB_DICT_PATH
   QUERY_QUEUE_PROVIDER (postgresql)   PG_QUEUE_HOST PG_QUEUE_PORT PG_QUEUE_USER PG_QUEUE_PASSWORD PG_QUEUE_DB (each: else DB_…)
   PG_QUEUE_TABLE_PREFIX (partitioncache_queue)   QUERY_QUEUE_REDIS_DB   QUERY_QUEUE_REDIS_QUEUE_KEY (partitioncache_queue)
 `
+}
 
 function nameOf(flags: string): string {
   return new Option(flags).attributeName()
@@ -97,7 +105,7 @@ export function pcacheProgram(pcache: PcacheProgram): Program {
       for (const option of [...unitedOptions(pcache.actions), ...commonOptions()]) program.addOption(option)
       const examples = pcache.actions.flatMap(action => action.examples).map(([line, purpose]) => `  # ${purpose}\n  ${line}`).join('\n')
       return program
-        .addHelpText('after', `\nExamples:\n${examples}\n${ENVIRONMENT}${EXIT_CODES}`)
+        .addHelpText('after', `\nExamples:\n${examples}\n${environmentHelp(unitedOptions(pcache.actions))}${EXIT_CODES}`)
         .action(async (options: CommonOptions) => {
           const action = chosenAction(pcache, program)
           refuseStrangers(pcache, action, program)

@@ -37,10 +37,14 @@ export function environmentOptions(): Option[] {
   return [new Option('--env, --env-file <file>', 'read variables from this file; those that are set already win')]
 }
 
-/** `--cache-backend`, `--partition-key` and what a backend is opened with. */
-export function cacheOptions(): Option[] {
+/**
+ * `--cache-backend`, `--partition-key` and what a backend is opened with.
+ *
+ * @param types the backends that may be named
+ */
+export function cacheOptions(types = 'postgresql_array, postgresql_bit, redis_set, redis_bit, rocksdb_set, rocksdb_bit, rocksdict'): Option[] {
   return [
-    new Option('--cache-backend <type>', 'where the sets are: postgresql_array, postgresql_bit, redis_set, redis_bit, rocksdb_set, rocksdb_bit, rocksdict (default: $CACHE_BACKEND, else postgresql_array)'),
+    new Option('--cache-backend <type>', `where the sets are: ${types} (default: $CACHE_BACKEND, else postgresql_array)`),
     partitionKeyOption(),
     new Option('--bitsize <count>', 'bits that a set starts with (postgresql_bit, redis_bit, rocksdb_bit); it grows when needed').argParser(count(1)),
     new Option('--table-prefix <prefix>', 'start of the table names of a cache in PostgreSQL, before an underscore (default: the variable, else partitioncache)')
@@ -66,6 +70,16 @@ export function databaseOptions(): Option[] {
     new Option('--db-user <name>', 'the user (default: $DB_USER; the password is $DB_PASSWORD; for mysql $MY_DB_USER and $MY_DB_PASSWORD)'),
     new Option('--db-name <name>', 'the database (default: $DB_NAME, for mysql $MY_DB_NAME before it)'),
     new Option('--db-file <file>', 'the file of an SQLite database (default: $SQLITE_DB_PATH)')
+  ]
+}
+
+/** The PostgreSQL database that a program works in. The password comes from the environment only. */
+export function postgresqlOptions(): Option[] {
+  return [
+    new Option('--db-host <host>', 'the host of the database, or a folder of sockets (default: $DB_HOST)'),
+    new Option('--db-port <port>', 'its port (default: $DB_PORT)').argParser(count(1)),
+    new Option('--db-user <name>', 'the user (default: $DB_USER; the password is $DB_PASSWORD)'),
+    new Option('--db-name <name>', 'the database (default: $DB_NAME)')
   ]
 }
 

@@ -8,9 +8,9 @@ import type { Program } from '../main.js'
 import { count, duration, jsonOption } from '../options.js'
 import { settleWithin } from '../settle.js'
 import type { Session } from '../session.js'
-import { ENVIRONMENT, EXIT_CODES } from './action.js'
+import { environmentHelp, EXIT_CODES } from './action.js'
 import { environmentOf, useEnvironment } from './environment.js'
-import { age, cacheOptions, databaseOptions, environmentOptions } from './options.js'
+import { age, cacheOptions, environmentOptions, postgresqlOptions } from './options.js'
 import { COMMANDS, type ProcessorOptions } from './processor-commands.js'
 
 const CLOSE_MS = 2000
@@ -82,12 +82,12 @@ export const processor: Program = {
       ...(['reader', 'store', 'producer', 'worker', 'external-worker'].map(role => new Option(`--${role} <role>`, 'roles: who does that'))),
       new Option('--source-table <table...>', 'roles: tables that workers may read, as SQL writes them'),
       new Option('--partition-datatype <type>', 'register: the type of a new partition key').choices(['integer', 'float', 'text', 'timestamp']),
-      ...cacheOptions(), ...databaseOptions().filter(option => option.long !== '--db-file' && option.long !== '--db-backend'), ...environmentOptions(), jsonOption()
+      ...cacheOptions('postgresql_bit, postgresql_array'), ...postgresqlOptions(), ...environmentOptions(), jsonOption()
     ]) program.addOption(option)
     const commands = Object.entries(COMMANDS).map(([name, { words, description }]) => `  ${`${name} ${words}`.trim().padEnd(34)}${description}`).join('\n')
     return program
-      .addHelpText('after', `\nCommands:\n${commands}\n\nExamples:\n${EXAMPLES.map(([line, purpose]) => `  # ${purpose}\n  ${line}`).join('\n')}\n${ENVIRONMENT}` +
-        `  PG_QUEUE_TABLE_PREFIX   PG_CRON_HOST PG_CRON_PORT PG_CRON_USER PG_CRON_PASSWORD PG_CRON_DATABASE\n${EXIT_CODES}`)
+      .addHelpText('after', `\nCommands:\n${commands}\n\nExamples:\n${EXAMPLES.map(([line, purpose]) => `  # ${purpose}\n  ${line}`).join('\n')}\n${environmentHelp(program.options)}` +
+        `  PG_CRON_HOST PG_CRON_PORT PG_CRON_USER PG_CRON_PASSWORD PG_CRON_DATABASE\n${EXIT_CODES}`)
       .action(async (name: string, first: string | undefined, second: string | undefined, options: ProcessorOptions) => {
         const words = [first, second].filter(word => word !== undefined)
         const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined

@@ -80,7 +80,7 @@ export function formatTable(table: Printable, { edge = EDGE_ROWS }: { edge?: num
   const rule = (left: string, fill: string, middle: string, right: string): string =>
     left + widths.map(width => fill.repeat(width + 2)).join(middle) + right
   return [
-    `${length} ${length === 1 ? 'row' : 'rows'} × ${schema.length} columns`,
+    `${length} ${length === 1 ? 'row' : 'rows'} × ${schema.length} ${schema.length === 1 ? 'column' : 'columns'}`,
     rule('┌', '─', '┬', '┐'),
     line(names, true), line(schema.map(() => '---'), true), line(types, true),
     rule('╞', '═', '╪', '╡'),

@@ -114,7 +114,7 @@ async function consume(result: unknown, collector: RowCollector, signal: AbortSi
     return
   }
   if (typeof result !== 'object' || result === null) {
-    throw new FetcherContractError({ batch: index, reason: `it answered with ${result === null ? 'null' : `a ${typeof result}`} instead of rows` })
+    throw new FetcherContractError({ batch: index, reason: `it answered with ${result === null || result === undefined ? String(result) : `a ${typeof result}`} instead of rows` })
   }
   if (Symbol.asyncIterator in result) {
     const reader = abortableReader(result as AsyncIterable<unknown>, signal)

@@ -64,11 +64,12 @@ export function secretsOf(env: Environment): { passwords: string[], urls: string
 
 /** `DB_HOST`, `DB_PORT`, `DB_USER`, `DB_PASSWORD` and `DB_NAME` as one URL; where none is set, `PGURL` or `DATABASE_URL`. */
 export function databaseUrlFromEnv(env: Environment = processEnvironment()): string {
-  const url = optional(env, 'DB_HOST', 'DB_PORT', 'DB_USER', 'DB_NAME') === undefined ? optional(env, 'PGURL', 'DATABASE_URL') : undefined
+  const isSaid = optional(env, 'DB_HOST', 'DB_PORT', 'DB_USER', 'DB_NAME') !== undefined
+  const url = isSaid ? undefined : optional(env, 'PGURL', 'DATABASE_URL')
   if (url !== undefined) return url
   const part = (name: string): string => encodeURIComponent(required(env, name, 'PostgreSQL'))
   const password = optional(env, 'DB_PASSWORD')
-  const host = required(env, 'DB_HOST', 'PostgreSQL')
+  const host = required(env, 'DB_HOST', isSaid ? 'PostgreSQL' : 'PostgreSQL (or all of it as one URL in PGURL or DATABASE_URL)')
   const user = `${part('DB_USER')}${password === undefined ? '' : `:${encodeURIComponent(password)}`}`
   // a folder of sockets is no host name of a URL
   const where = host.startsWith('/') ? '' : `${host.includes(':') ? `[${host}]` : host}:${optional(env, 'DB_PORT') ?? '5432'}`

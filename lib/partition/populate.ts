@@ -83,7 +83,7 @@ export interface Run {
  * Runs the fragments of a query, restricted by what is cached, and keeps their sets. Small fragments first, so that they restrict
  * the larger ones.
  *
- * A fragment that fails does not stop the others: see the report. A set holds what was true when its query began; see `asOf`.
+ * A fragment that fails does not stop the others: see the report. A set holds what was true when its query began (`EntryOptions.asOf`).
  *
  * @throws {UnsupportedQueryError} the query's shape cannot be narrowed
  * @throws {KeyTypeError} the key columns' types cannot be compared, or do not fit the partition key

@@ -31,7 +31,7 @@ export function checkResultColumns(columns: readonly { name: string }[]): void {
     }
     seen.add(name)
   }
-  if (seen.size === 0) throw new InvalidArgumentError({ argument: 'sql', expected: 'a statement that returns columns' })
+  if (seen.size === 0) throw new InvalidArgumentError({ argument: 'sql', expected: 'a statement that returns columns (execute() runs others)' })
 }
 
 /**

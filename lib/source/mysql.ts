@@ -40,7 +40,7 @@ function identityOf(pool: MySqlPool): string | undefined {
 }
 
 /**
- * Rows from MySQL 8 or MariaDB 10.6 and later, by id or by query, with the server's own column types.
+ * Rows from MySQL 8.0.4 or MariaDB 10.6 and later, by id or by query, with the server's own column types.
  *
  * Every call takes a connection of its own from the pool and gives it back whatever happens: lost connections, silence beyond
  * `timeoutMs`, aborts and early `break`s settle. An answer that was not read to its end costs its connection.

@@ -174,7 +174,7 @@ export function postgresPool({ max = 2, connectTimeoutMs = 10_000, ...options }:
 
 /** What `postgresSource` takes. */
 export interface PostgresSourceOptions {
-  /** A `pg.Pool` of yours; it stays open. Clients of it are left in UTC, see `borrow`. */
+  /** A `pg.Pool` of yours; it stays open. Clients of it are left in UTC. */
   pool: PgPool
   /** Fetches in flight at once (default 2; more gains nothing on most servers). */
   maxConcurrency?: number

@@ -30,7 +30,7 @@ export interface ExportResult {
  */
 export async function exportTable(store: TableStore, { file, columns }: { file: string, columns?: readonly string[] | undefined }): Promise<ExportResult> {
   const manifest = await store.manifest()
-  if (manifest.parts.length === 0) throw new InvalidArgumentError({ argument: 'table', expected: 'a cached table', found: store.name })
+  if (manifest.parts.length === 0) throw new InvalidArgumentError({ argument: 'table', expected: 'a cached table (see `millrace cache ls`)', found: store.name })
   const snapshot = store.snapshotOf(manifest)
   const all = mergedFields(store, manifest, manifest.parts)
   const wanted = (columns ?? all.slice(1).map(field => field.name)).map((name): Field => {

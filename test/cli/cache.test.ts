@@ -17,8 +17,10 @@ describe('millrace on a filled cache, without a database', function () {
     expect(warm.code).to.equal(0)
     const partly = await runCli(['get', '--table', 'public.users', '--columns', 'name', '--ids', '1,999'], { env })
     expect(parseLines(partly.stdout)).to.deep.equal([{ id: 1, name: 'n1' }])
-    expect(partly.code).to.equal(2)
+    expect(partly.code, 'some rows were delivered').to.equal(3)
     expect(partly.stderr).to.contain('--pg')
+    const none = await runCli(['get', '--table', 'public.users', '--columns', 'name', '--ids', '999'], { env })
+    expect([none.code, none.stdout]).to.deep.equal([2, ''])
   })
 
   it('plans from ids on stdin', async () => {

@@ -11,10 +11,10 @@ trap 'rm -rf "$work"' EXIT
 npm pack --silent --ignore-scripts --pack-destination "$work" > /dev/null
 tarball=$(echo "$work"/*.tgz)
 
-# Only what a user needs is in the tarball.
+# Only what a user needs is in the tarball, and what its documents link to.
 contents() {
   local strays
-  strays=$(tar -tzf "$tarball" | grep -vE '^package/(package\.json|README\.md|CHANGELOG\.md|SECURITY\.md|LICENSE|dist/.+\.(js|d\.ts))$' || true)
+  strays=$(tar -tzf "$tarball" | grep -vE '^package/(package\.json|(README|CHANGELOG|CONTRIBUTING|SECURITY|docs/[a-z-]+|bench/README)\.md|bench/results/[a-z0-9-]+\.svg|LICENSE|dist/.+\.(js|d\.ts))$' || true)
   [ -z "$strays" ] || { printf 'should not be in the package:\n%s\n' "$strays"; return 1; }
 }
 

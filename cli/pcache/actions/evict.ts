@@ -1,4 +1,5 @@
 import { InvalidArgumentError, Option } from 'commander'
+import { InvalidArgumentError as InvalidLimits } from '../../../lib/errors.js'
 import { EVICTION_ORDERS, type EvictionOrder } from '../../../lib/partition/backend.js'
 import type { EvictionReport } from '../../../lib/partition/evict.js'
 import { keepEvicting } from '../../../pipelines/keep-evicting.js'
@@ -51,6 +52,9 @@ export const evict: Action = {
   ],
   async run(options: EvictOptions, session) {
     const { maxEntries, maxBytes, maxAge: maxAgeMs, maxIdle: maxIdleMs, order, dryRun, partitionKey, every } = options
+    if ((maxEntries ?? maxBytes ?? maxAgeMs ?? maxIdleMs) === undefined) {
+      throw new InvalidLimits({ argument: '--max-entries', expected: 'a limit: this one, --max-bytes, --max-age or --max-idle', found: 'none' })
+    }
     await withPartitionCache(options, session, async cache => {
       const totals = await keepEvicting({ cache, policy: { maxEntries, maxBytes, maxAgeMs, maxIdleMs, order }, dryRun, partitionKey, signal: session.signal,
         ...every === undefined ? { rounds: 1 } : { everyMs: every },
