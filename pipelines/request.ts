@@ -120,7 +120,7 @@ Promise<{ plan: RowPlan, storing: boolean }> {
     storing = false
   }
   const wanted = columns.names.length > 0 ? columns.names : [idColumn]
-  const plan = await planRows({ ids, columns: wanted, snapshot, store, run, batchSize, refresh })
+  const plan = await planRows({ ids, columns: wanted, snapshot, store, run, batchSize, refresh, signal })
   // hits need no more than reading
   if (run.strict && plan.misses > 0 && (request as Partial<DataRequest>).fetcher) await cacheOf(request).checkWritable(store.key.folder)
   return { plan, storing }

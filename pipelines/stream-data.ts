@@ -36,9 +36,9 @@ export class DataStream<R extends object = Row> extends PumpedStream<R> {
     let stages: readonly Transform[] = []
     // from before the plan: what others finish fetching meanwhile is not in it
     const flights = flightsOf(this.#checked)
+    const planning = planRequest(this.#checked, signal)
+    const planned = planning.then(() => undefined, () => undefined)
     try {
-      const planning = planRequest(this.#checked, signal)
-      planning.catch(() => undefined)
       const { plan, storing } = await Promise.race([planning, aborted(signal)])
       this.#report = plan.run.report
       stages = stagesOf(this.#checked, { plan, storing }, flights)
@@ -47,6 +47,8 @@ export class DataStream<R extends object = Row> extends PumpedStream<R> {
       addAbortSignal(signal, last)
       for await (const batch of last) yield batch as RowBatch
     } finally {
+      // what it has opened is to be closed by whoever closes the cache
+      await planned
       await Promise.all(stages.map(closed))
       flights.end()
     }

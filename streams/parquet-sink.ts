@@ -75,7 +75,7 @@ export function parquetSink({ columns, forward = false, onMissing = 'error', cac
         const misses = item.misses?.length ?? item.ids.length
         const { fetched, rows, retyped } = mergeWindow(item, { idColumn, names, nullRows: onMissing === 'null' })
         for (const { batch, ids, cause } of badRows(item)) item.run.failure(batch, ids, cause)
-        if (fetched.length > 0) await committer.add(fetched, retyped)
+        if (fetched.length > 0) await committer.add(fetched, { retyped, askedMs: askedMsOf(item) })
         for (const batch of rows) {
           item.run.report.rows += batch.length
           if (forward) yield batch
@@ -97,6 +97,11 @@ export function parquetSink({ columns, forward = false, onMissing = 'error', cac
   })
   // a sink ends by itself: nobody reads it
   return forward ? sink : sink.resume()
+}
+
+/** When the oldest of a window's rows was asked for. */
+function askedMsOf({ fetched = [] }: Window): number {
+  return fetched.reduce((oldest, { batch: { askedMs = oldest } }) => Math.min(oldest, askedMs), Date.now())
 }
 
 /** Rows that no cache splitter looked up join the table as it is now. */

@@ -34,7 +34,7 @@ export function buildVector(type: ColumnType, values: readonly unknown[]): Vecto
   }
   let valid: Uint8Array | undefined
   const toBigInt = fixed instanceof BigInt64Array
-  const toNumber = fixed instanceof Float64Array && type === 'int64'
+  const toNumber = fixed instanceof Float64Array
   for (let i = 0; i < length; i++) {
     const value = values[i]
     if (value === null || value === undefined) {

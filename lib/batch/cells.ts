@@ -2,7 +2,7 @@ import { jsonText } from '../json/json-text.js'
 import { listElement, type ColumnType } from './column-type.js'
 import { formatDate, formatTime, formatTimestamp, timestampCell, TIMESTAMP_INFINITY, TIMESTAMP_MINUS_INFINITY } from './temporal.js'
 import { decodeTexts } from './text.js'
-import type { DictionaryVector, FixedArray, FixedVector, Vector } from './vector.js'
+import { hasNulls, type DictionaryVector, type FixedArray, type FixedVector, type Vector } from './vector.js'
 
 /** Values by row position: a typed array or a plain one. */
 export type Column = FixedArray | readonly unknown[]
@@ -125,11 +125,14 @@ function elementCell(value: unknown, element: string): unknown {
  * BigInt64Array), else an array with null where null.
  */
 export function columnOf(vector: Vector): Column {
-  if (vector.form === 'fixed' && (vector.type === 'timestamp' || vector.type === 'timestamptz')) {
-    return vector.valid === undefined ? vector.values : storageValues(vector)
+  const { type } = vector
+  if (vector.form !== 'fixed') return cellsOf(vector)
+  // what may be null and is not counts as well: rows of a part come with its marks, rows of a fetch without
+  if (!hasNulls(vector)) {
+    if (type === 'int64') return narrowest(vector.values)
+    if (type === 'int32' || type === 'float32' || type === 'float64' || type === 'timestamp' || type === 'timestamptz') return vector.values
   }
-  if (vector.form === 'fixed' && vector.type === 'int64' && vector.valid === undefined) return narrowest(vector.values)
-  return cellsOf(vector)
+  return type === 'timestamp' || type === 'timestamptz' ? storageValues(vector) : cellsOf(vector)
 }
 
 /** Doubles where all values are safe, whatever else the part they come from holds: the same rows give the same array. */

@@ -46,7 +46,7 @@ export function isColumnType(text: string): text is ColumnType {
   const size = decimalSize(text)
   if (size) return size.precision >= 1 && size.precision <= 38 && size.scale <= size.precision
   const element = listElement(text)
-  return element !== undefined && listElement(element) === undefined && isColumnType(element)
+  return element !== undefined && element !== 'null' && listElement(element) === undefined && isColumnType(element)
 }
 
 /** Check the caller's `columnTypes` and return it as a map. */

@@ -2,11 +2,12 @@ import { InvalidArgumentError } from '../errors.js'
 import { newReport, type RunReport } from '../report.js'
 import { buildVector } from './build.js'
 import { columnOf, fillColumn, type Column } from './cells.js'
-import type { Field } from './column-type.js'
-import { unifyFields } from './combine.js'
+import type { ColumnType, Field } from './column-type.js'
+import { convertVector, unifyFields } from './combine.js'
 import { formatTable } from './format-table.js'
 import { fillRows, type RowBatch } from './row-batch.js'
 import type { Row } from './row-factory.js'
+import { hasNulls, type Vector } from './vector.js'
 
 /**
  * A whole result: batches under one schema, sorted by id. Columns and rows are made when they are asked for.
@@ -40,7 +41,7 @@ export class Table<R extends object = Row> implements Iterable<R> {
     if (known) return known
     const field = this.schema.find(each => each.name === name)
     if (!field) throw new InvalidArgumentError({ argument: 'column', expected: `one of ${this.columnNames.join(', ')}`, found: name })
-    const column = this.length === 0 ? columnOf(buildVector(field.type, [])) : joinColumns(this.batches, name)
+    const column = this.length === 0 ? columnOf(buildVector(field.type, [])) : joinColumns(this.batches, field)
     this.#columns.set(name, column)
     return column
   }
@@ -73,11 +74,11 @@ export class Table<R extends object = Row> implements Iterable<R> {
 type NumberArray = Float64Array | Float32Array | Int32Array | BigInt64Array
 
 /** Batches' columns as one: typed while all are of one kind (int64 and doubles of integers become int64), else plain. */
-function joinColumns(batches: readonly RowBatch<object>[], name: string): Column {
+function joinColumns(batches: readonly RowBatch<object>[], { name, type }: Field): Column {
   if (batches.length === 1) return batches[0]!.column(name)
   const length = batches.reduce((sum, batch) => sum + batch.length, 0)
-  const vectors = batches.map(batch => batch.vector(name)!)
-  if (vectors.every(vector => vector.form === 'fixed' && vector.valid === undefined)) return joinTyped(vectors.map(columnOf), length)
+  const vectors = batches.map(batch => widened(batch.vector(name)!, type))
+  if (vectors.every(vector => vector.form === 'fixed' && !hasNulls(vector))) return joinTyped(vectors.map(columnOf), length)
   const joined = new Array<unknown>(length)
   // an array that was to hold small integers alone would be copied at its first double, and again at its first null
   joined[0] = null
@@ -87,6 +88,11 @@ function joinColumns(batches: readonly RowBatch<object>[], name: string): Column
     at += vector.length
   }
   return joined
+}
+
+/** Integers as the wider numbers that the table has in the column: an array of one kind is made of arrays of one kind. */
+function widened(vector: Vector, type: ColumnType): Vector {
+  return vector.type === 'int32' && (type === 'int64' || type === 'float64') || vector.type === 'int64' && type === 'float64' ? convertVector(vector, type) : vector
 }
 
 function joinTyped(columns: readonly Column[], length: number): Column {

@@ -4,6 +4,8 @@ import type { BytesVector } from './vector.js'
 
 /** Below this many bytes per value of overhead, the values lie close enough to decode their whole span at once. */
 const MAX_GAP_PER_VALUE = 8
+/** Values that take more bytes in all are decoded one by one: as one string they could be longer than one may be. */
+const MAX_SPAN_BYTES = 1 << 26
 /** Fewer values are decoded one by one. */
 const MIN_TOGETHER = 8
 /** The highest bit of each of 4 bytes: none is set where all are ASCII. */
@@ -19,7 +21,7 @@ const HIGH_BITS = 0x80808080 | 0
  */
 export function decodeTexts(vector: BytesVector, texts: unknown[] = new Array<string | null>(vector.length), at = 0): unknown[] {
   const { length } = vector
-  if (vector.lengthPrefixed && length >= MIN_TOGETHER) return decodeLengthPrefixed(vector, texts, at)
+  if (vector.lengthPrefixed && length >= MIN_TOGETHER && vector.bytes.length <= MAX_SPAN_BYTES) return decodeLengthPrefixed(vector, texts, at)
   const { bytes, starts, ends, valid } = vector
   const span = length < MIN_TOGETHER ? undefined : denseSpan(vector)
   if (!span) {
@@ -47,7 +49,7 @@ function denseSpan({ starts, ends, valid, length }: BytesVector): { from: number
     total += to - starts[i]!
   }
   if (from === -1) from = 0
-  return to - from > total + MAX_GAP_PER_VALUE * length ? undefined : { from, to }
+  return to - from > Math.min(total + MAX_GAP_PER_VALUE * length, MAX_SPAN_BYTES) ? undefined : { from, to }
 }
 
 /** As they lie: what stands before each says where it ends. */

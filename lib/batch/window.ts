@@ -51,6 +51,8 @@ export interface FetchedBatch {
   readonly missing: IdArray
   /** Typed rows in the order of `ids`, the id first. Set by the json flattener. */
   rows?: RowBatch
+  /** When they were asked for, in ms since 1970. */
+  readonly askedMs?: number
   /** Rows that must not be delivered, with the reason, by row. */
   readonly bad: Map<number, MillraceError>
 }

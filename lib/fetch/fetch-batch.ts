@@ -78,6 +78,7 @@ export function mistakeOf(error: unknown): MillraceError | undefined {
 
 async function attemptFetch({ fetcher, table, columns, idColumn, columnTypes, fetchTimeoutMs, batchCount, texts }: FetchSettings, ids: IdArray,
   index: number, signal: AbortSignal): Promise<{ batch: FetchedBatch, mistakes: readonly MillraceError[] }> {
+  const askedMs = Date.now()
   const abort = new AbortController()
   const stop = (): void => abort.abort(signal.reason)
   signal.addEventListener('abort', stop, { once: true })
@@ -92,7 +93,7 @@ async function attemptFetch({ fetcher, table, columns, idColumn, columnTypes, fe
     const collector = new RowCollector({ ids, batch: index, idColumn, slots: rowSlots(columns, columnTypes), texts })
     // a copy: what a fetcher does to its ids must not reach the run
     await consume(await unlessAborted((async () => await fetcher(idList(ids), table, request))(), abort.signal), collector, abort.signal, index)
-    return { batch: collector.finish(), mistakes: collector.mistakes }
+    return { batch: { ...collector.finish(), askedMs }, mistakes: collector.mistakes }
   } finally {
     clearTimeout(timer)
     signal.removeEventListener('abort', stop)

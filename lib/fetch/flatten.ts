@@ -80,7 +80,8 @@ function pathColumns(flattening: Flattening): Found[] {
       if (!documents.has(base)) documents.set(base, documentsOf(base, flattening))
       const document = documents.get(base)!(row)
       if (document === undefined) without.push(row)
-      else collected.set(row, document === UNPARSED ? null : followPath(document, keys) ?? null)
+      // an unparsed row fails; the column is shared with whoever joins the fetch, who has to find that out too
+      else if (document !== UNPARSED) collected.set(row, followPath(document, keys) ?? null)
     }
     markAbsent(name, without, flattening)
     return { name, dotted: true, collected }

@@ -25,6 +25,8 @@ interface Flight {
   started: number
   /** Flights that the fetcher's own requests wait for, with repeats. */
   waitsFor: Flight[]
+  /** When it ended; undefined while it goes on. */
+  landed?: number
 }
 
 /** Finished flights kept for stragglers, while several calls of one kind run. */
@@ -68,6 +70,7 @@ export class Flights {
   readonly #group: FlightGroup
   readonly #notBefore: number
   readonly #leave: () => void
+  readonly #began = ++clock
   #ended = false
 
   constructor({ fetcher, kind = `alone ${++clock}`, fresh = false }: FlightsOptions) {
@@ -121,7 +124,8 @@ export class Flights {
 
   #find(ids: IdArray, run: Asked['run']): Flight | undefined {
     const { flights, finished } = this.#group
-    return [...flights, ...finished].find(flight =>
+    // what ended before this call began is no fetch under way: its answer may have changed
+    return [...flights, ...finished.filter(({ landed = 0 }) => landed > this.#began)].find(flight =>
       flight.since >= run.invalidated && flight.started > this.#notBefore && holdsAll(flight.ids, ids))
   }
 
@@ -142,6 +146,7 @@ export class Flights {
   }
 
   #land(flight: Flight): void {
+    flight.landed ??= ++clock
     this.#group.flights = this.#group.flights.filter(other => other !== flight)
   }
 

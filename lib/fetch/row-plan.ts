@@ -23,9 +23,9 @@ export interface RowPlan {
 }
 
 /** Find the misses of every window. Memory: 4 bytes per miss in windows that have hits as well. */
-export async function planRows({ ids, columns, snapshot, store, run, batchSize, refresh = false }: {
+export async function planRows({ ids, columns, snapshot, store, run, batchSize, refresh = false, signal }: {
   ids: IdSet, columns: readonly string[], snapshot: Snapshot | undefined, store: TableStore | undefined, run: Run,
-  batchSize?: number | undefined, refresh?: boolean | undefined
+  batchSize?: number | undefined, refresh?: boolean | undefined, signal?: AbortSignal | undefined
 }): Promise<RowPlan> {
   const misses: (Uint32Array | undefined)[] = []
   const cached = snapshot && store && !refresh && snapshot.manifest.parts.length > 0 ? { snapshot, store } : undefined
@@ -35,6 +35,7 @@ export async function planRows({ ids, columns, snapshot, store, run, batchSize, 
   let lastKind: unknown
   let window = 0
   if (cached) for (const windowIds of ids.windows(WINDOW_ROWS, new Float64Array(WINDOW_ROWS))) {
+    signal?.throwIfAborted()
     const cover = await coverSafely(cached.snapshot, cached.store, windowIds, columns, run)
     const missed = cover ? cover.misses.length : windowIds.length
     misses[window++] = cover && missed < windowIds.length ? cover.misses : undefined

@@ -29,7 +29,7 @@ export interface PartEntry {
   sha256: string
   /** Where index, block checksums and footer begin, and the sha256 of everything from there on. */
   tail: { offset: number, sha256: string }
-  /** When its oldest row was committed, ms since 1970. */
+  /** When its oldest row was asked for, ms since 1970. */
   createdMs: number
 }
 

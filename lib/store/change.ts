@@ -77,7 +77,7 @@ export function checkSource(manifest: Manifest, source: string | null | undefine
  * @throws {SourceMismatchError}
  */
 export function applyChange(manifest: Manifest, change: Change, version: number, nowMs: number): Manifest | undefined {
-  const { add = [], remove = [], tombstones = [], dropTombstones = [], forget = [] } = change
+  const { add = [], remove = [], tombstones = [], forget = [] } = change
   checkSource(manifest, change.source)
   const present = new Set(manifest.parts.map(part => part.name))
   const query = change.query && changeRecord(manifest.query, change.query)
@@ -92,11 +92,14 @@ export function applyChange(manifest: Manifest, change: Change, version: number,
   const added = add.filter(part => part.since >= oldest).map(part => ({ ...part, since: Math.min(part.since, version - 1) }))
   // an exchange whose new half cannot join must not lose its old half
   if ((change.removeAll || query) && added.length < add.length) return undefined
+  const gone = new Set(removing)
+  const staying = manifest.parts.filter(part => !gone.has(part.name))
+  // what joined since the tombstone was found to be of no use may need it
+  const dropTombstones = change.dropTombstones?.filter(seq => ![...staying, ...added].some(part => part.since < seq)) ?? []
   const changes = added.length + removing.length + tombstones.length + dropTombstones.length + forget.length + (query ? 1 : 0)
   if (changes === 0) return undefined
-  const gone = new Set(removing)
   const dropped = manifest.tombstones.filter(tombstone => dropTombstones.includes(tombstone.seq))
-  const parts = [...manifest.parts.filter(part => !gone.has(part.name)), ...added.map(part => ({ ...part, seq: change.seq ?? version }))]
+  const parts = [...staying, ...added.map(part => ({ ...part, seq: change.seq ?? version }))]
   const removedFiles = [...removing, ...dropped.flatMap(tombstone => tombstone.ids ? [tombstone.ids.name] : [])]
   let columns: readonly Field[] = change.query?.replacesAll ? [] : manifest.columns
   for (const part of added) columns = widenColumns(columns, part.columns, change.retype)

@@ -166,28 +166,27 @@ export function mergedFields(store: Pick<CompactionTarget, 'key'>, manifest: Man
 
 /**
  * One window's rows with every column some input holds for them; what none holds is null, and marked absent.
- * Ids that no column of `fields` is held for are left out.
+ * Left out are ids that nothing of `fields` is held for: not even the id, unless `byColumns` says that an id alone does not count.
  */
-export async function readWindow(snapshot: Snapshot, ids: IdArray, fields: readonly Field[]):
+export async function readWindow(snapshot: Snapshot, ids: IdArray, fields: readonly Field[], { byColumns = false }: { byColumns?: boolean } = {}):
 Promise<{ batch: RowBatch, presence: Map<string, Uint8Array> }> {
   const idField = fields[0]!
   const names = fields.slice(1).map(field => field.name)
   const idVector: Vector = { form: 'fixed', type: idField.type, length: ids.length, values: ids }
   const presence = new Map<string, Uint8Array>()
-  const anywhere = new Uint8Array(ids.length)
+  const anywhere = byColumns ? new Uint8Array(ids.length) : await held(snapshot, ids, idField.name)
   const columns: Vector[] = []
   for (const [c, name] of names.entries()) {
     const field = fields[c + 1]!
     const { answers, misses } = await snapshot.cover(ids, [name])
-    const bits = new Uint8Array(ids.length).fill(1)
-    for (const position of misses) bits[position] = 0
+    const bits = without(ids.length, misses)
     bits.forEach((bit, i) => { anywhere[i]! |= bit })
     presence.set(name, bits)
     const pieces = (await snapshot.read({ answers })).get(name) ?? []
     columns.push(misses.length === ids.length ? nullVector(field.type, ids.length)
       : scatterVectors(field.type, ids.length, pieces.map(piece => ({ ...piece, vector: convertVector(piece.vector, field.type) }))))
   }
-  const kept = positionsBetween(0, ids.length).filter(i => anywhere[i] === 1 || names.length === 0)
+  const kept = positionsBetween(0, ids.length).filter(i => anywhere[i] === 1)
   const schema = fields.map((field, c) => ({ ...field, nullable: c > 0 && hasNulls(columns[c - 1]!) }))
   const whole = new RowBatch(schema, [idVector, ...columns])
   if (kept.length === ids.length) return { batch: whole, presence }
@@ -195,3 +194,13 @@ Promise<{ batch: RowBatch, presence: Map<string, Uint8Array> }> {
   return { batch: whole.gather(kept), presence }
 }
 
+/** One byte per id, 1 = some part holds the column for it. */
+async function held(snapshot: Snapshot, ids: IdArray, column: string): Promise<Uint8Array> {
+  return without(ids.length, (await snapshot.cover(ids, [column])).misses)
+}
+
+function without(length: number, positions: Uint32Array): Uint8Array {
+  const bits = new Uint8Array(length).fill(1)
+  for (const position of positions) bits[position] = 0
+  return bits
+}

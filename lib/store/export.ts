@@ -55,7 +55,7 @@ export async function exportTable(store: TableStore, { file, columns }: { file: 
     await write(FILE_HEADER)
     const dropped = new Set<Id>(manifest.query?.dropped)
     for (const window of ids.windows(WINDOW_ROWS)) {
-      const { batch } = await readWindow(snapshot, dropped.size === 0 ? window : (window as Float64Array).filter(id => !dropped.has(id)), fields)
+      const { batch } = await readWindow(snapshot, dropped.size === 0 ? window : (window as Float64Array).filter(id => !dropped.has(id)), fields, { byColumns: fields.length > 1 })
       if (batch.length === 0) continue
       const { chunks, ...group } = encodeRowGroup(fields, batch.vectors, { codec: store.settings.codec })
       groups.push({ ...group, offset })
@@ -72,6 +72,10 @@ export async function exportTable(store: TableStore, { file, columns }: { file: 
   } catch (error) {
     await handle.close().catch(() => undefined)
     await unlink(temporary).catch(() => undefined)
-    throw error instanceof UnusablePartError ? error.cause : error
+    if (!(error instanceof UnusablePartError)) throw error
+    // a compaction may have replaced the part meanwhile, and its file may be gone
+    const { parts } = await store.manifest()
+    if (parts.some(({ name }) => name === error.part.name)) throw error.cause
+    return await exportTable(store, { file, columns })
   }
 }

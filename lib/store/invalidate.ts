@@ -53,8 +53,12 @@ export async function clearTable(store: TableStore): Promise<void> {
   const names = [...manifest.parts.map(part => part.name)]
   await store.commit({ remove: names, tombstones: [{ ids: null, columns: null }], dropTombstones: manifest.tombstones.map(({ seq }) => seq), query: { record: null } })
   const { blobs, reader } = store.settings
-  for (const { name } of await blobs.list(store.key.folder)) {
-    if (!/^(data|ids|corrupt)-/.test(name)) continue
+  // listed before the manifest is read: what is committed after the list is not in it
+  const files = await blobs.list(store.key.folder)
+  const { parts, tombstones } = await store.manifest()
+  const live = new Set([...parts.map(part => part.name), ...tombstones.flatMap(({ ids }) => ids ? [ids.name] : [])])
+  for (const { name, inUse } of files) {
+    if (!/^(data|ids|corrupt)-/.test(name) || live.has(name) || inUse === true) continue
     reader.forget(store.key.folder, name)
     await blobs.delete(store.key.folder, name)
   }

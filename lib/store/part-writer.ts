@@ -85,7 +85,7 @@ export class PartWriter {
    * Complete the file and make it durable under its final name. What comes next is a commit that names it, and then `release`,
    * or `abort`. When it fails nothing is left.
    *
-   * @param createdMs when its oldest row was committed (default now)
+   * @param createdMs when its oldest row was asked for (default now)
    */
   async finish({ since, createdMs = Date.now() }: { since: number, createdMs?: number }): Promise<NewPart> {
     try {

@@ -32,12 +32,16 @@ export class RunCommitter {
     if (run.retype !== 'all') for (const name of run.retype) this.#retyped.add(name)
   }
 
-  /** Cache batches, ids ascending and above those before. */
-  async add(batches: readonly RowBatch[], retyped: readonly string[] = []): Promise<void> {
+  /**
+   * Cache batches, ids ascending and above those before.
+   *
+   * @param askedMs when the oldest of their rows was asked for (default now)
+   */
+  async add(batches: readonly RowBatch[], { retyped = [], askedMs = Date.now() }: { retyped?: readonly string[], askedMs?: number } = {}): Promise<void> {
     for (const name of retyped) this.#retyped.add(name)
     await this.#try(async segment => {
       let manifest: Manifest | undefined
-      for (const batch of batches) manifest = await segment.add(batch) ?? manifest
+      for (const batch of batches) manifest = await segment.add(batch, askedMs) ?? manifest
       return manifest
     })
   }

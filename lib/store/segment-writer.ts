@@ -35,6 +35,8 @@ export class SegmentWriter {
   #lastId: Id | undefined
   readonly #sizes = new SizeGuess()
   #startedMs = 0
+  /** When the oldest row of what is not committed was asked for. */
+  #askedMs = Infinity
   #bytesWritten = 0
 
   /** @param retype columns whose cached type gives way; read at each commit */
@@ -53,15 +55,17 @@ export class SegmentWriter {
   /**
    * Take a batch, ids ascending. Row groups are written as they fill, parts committed as they grow or age.
    *
+   * @param askedMs when the oldest of its rows was asked for
    * @returns the new manifest when this call committed
    */
-  async add(batch: RowBatch): Promise<Manifest | undefined> {
+  async add(batch: RowBatch, askedMs = Date.now()): Promise<Manifest | undefined> {
     if (batch.length === 0) return undefined
     let committed: Manifest | undefined
     if (this.#lastId !== undefined && (idAt(idsIn(batch), 0) <= this.#lastId || !sameShape(this.#fields, batch.schema))) {
       committed = await this.commit()
     }
     if (this.#lastId === undefined) this.#startedMs = Date.now()
+    this.#askedMs = Math.min(this.#askedMs, askedMs)
     this.#fields = mergeNullable(this.#fields, batch.schema)
     this.#lastId = idAt(idsIn(batch), batch.length - 1)
     this.#pending.push(batch)
@@ -106,6 +110,7 @@ export class SegmentWriter {
     this.#pendingRows = 0
     this.#pendingBytes = 0
     this.#lastId = undefined
+    this.#askedMs = Infinity
     this.#fields = []
   }
 
@@ -152,7 +157,7 @@ export class SegmentWriter {
     const writer = this.#writer
     this.#writer = undefined
     if (!writer) return
-    const { bytes } = await writer.finish({ since: this.#since })
+    const { bytes } = await writer.finish({ since: this.#since, createdMs: this.#askedMs })
     this.#finished.push(writer)
     this.#finishedBytes += bytes
   }

@@ -45,6 +45,8 @@ async function checkFile(blobs: BlobStore, folder: string, { name, bytes, sha256
 
 interface Finding {
   problem: Problem
+  /** The file, where a manifest names it. */
+  name?: string
   part?: PartEntry
   corruption?: CacheCorruptionError
   tombstone?: number
@@ -64,7 +66,7 @@ async function examine(store: TableStore): Promise<{ checked: number, findings: 
       await check()
     } catch (error) {
       const corruption = error instanceof CacheCorruptionError ? error : undefined
-      findings.push({ ...about, ...(corruption ? { corruption } : {}),
+      findings.push({ ...about, name, ...(corruption ? { corruption } : {}),
         problem: { table, file: blobs.pathOf(folder, name), kind: corruption ? kind : 'unreadable', detail: messageOf(error) } })
     }
   }
@@ -72,7 +74,10 @@ async function examine(store: TableStore): Promise<{ checked: number, findings: 
   for (const { seq, ids } of manifest.tombstones) {
     if (ids) await attempt(ids.name, 'tombstone', () => readIdList(blobs, folder, ids), { tombstone: seq })
   }
-  return { checked, findings, manifests: [...health.damaged] }
+  // what a compaction replaced meanwhile is no loss
+  const now = findings.length === 0 ? manifest : await store.manifest()
+  const named = new Set([...now.parts.map(({ name }) => name), ...now.tombstones.flatMap(({ ids }) => ids ? [ids.name] : [])])
+  return { checked, findings: findings.filter(({ name }) => name === undefined || named.has(name)), manifests: [...health.damaged] }
 }
 
 /** Folders in the place of tables, as problems. */

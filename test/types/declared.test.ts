@@ -39,7 +39,7 @@ describe('declared types', () => {
   }
 
   it('are refused themselves where they are none', () => {
-    for (const name of ['int', 'varchar', 'decimal(39,1)', 'decimal(5,6)', 'list<list<int64>>', 'list<nothing>', 'null', '', 'decimal(0,0)', '__proto__']) {
+    for (const name of ['int', 'varchar', 'decimal(39,1)', 'decimal(5,6)', 'list<list<int64>>', 'list<nothing>', 'list<null>', 'null', '', 'decimal(0,0)', '__proto__']) {
       expect(() => fromRows([{ id: 1, a: 1 }], { types: { a: name } }), name).to.throw(/columnTypes|types/)
     }
   })

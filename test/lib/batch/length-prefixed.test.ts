@@ -41,6 +41,15 @@ describe('length-prefixed values', () => {
     }))
   })
 
+  it('are decoded where they are longer together than one string may be', () => {
+    const long = 'x'.repeat(8 << 20)
+    const vector = prefixed(Array.from({ length: 9 }, (_, i) => `${i}é${long}`))
+    const { bytes, starts, ends, length } = vector
+    for (const each of [vector, { form: 'bytes', type: 'text', bytes, starts, ends, length } as const]) {
+      expect((storageValues(each) as string[]).map(text => [text.length, text.slice(0, 3)])).to.deep.equal(Array.from({ length: 9 }, (_, i) => [long.length + 2, `${i}éx`]))
+    }
+  })
+
   it('are refused where they are cut short', () => {
     const { bytes } = prefixed(['one', 'two'])
     expect(() => checkedLengthPrefixed('text', bytes, 4)).to.throw('4 values in 14 bytes')
