@@ -4,8 +4,11 @@ import type { BatchFailure } from './errors.js'
 export interface Warning {
   /** Stable: `CACHE_WRITE_FAILED`, `CACHE_READ_FAILED`, `CACHE_CORRUPT`, … */
   code: string
+  /** What happened, and what it means for the run. */
   message: string
+  /** The file or folder that it is about. */
   file?: string
+  /** The system's error code, such as `ENOSPC`. */
   errno?: string
 }
 
@@ -13,17 +16,25 @@ export interface Warning {
 export interface RunReport {
   /** Rows delivered. */
   rows: number
+  /** Ids that the cache answered. */
   hits: number
+  /** Ids that had to be asked for. */
   misses: number
   /** Rows that came from the fetcher. */
   fetched: number
   /** Fetcher calls that were answered or given up, retries not counted. */
   batches: number
+  /** Fetcher calls that were made again. */
   retries: number
+  /** Bytes read from the cache. */
   bytesRead: number
+  /** Bytes of committed parts. */
   bytesWritten: number
+  /** From the first step to the last. */
   ms: number
+  /** Each kind of trouble once. */
   warnings: Warning[]
+  /** Batches that failed, with their ids. */
   failures: BatchFailure[]
 }
 

@@ -11,19 +11,25 @@ export interface ProgressEvent {
   batches: number | undefined
   /** Ids in the batch just done. */
   batchSize: number
-  /** Ids asked for so far, and in all. */
+  /** Ids asked for so far. */
   done: number
+  /** Ids to ask for in all; undefined while that is unknown. */
   total: number | undefined
+  /** Since the run began. */
   ms: number
   /** Ids per second so far. */
   rate: number
+  /** Until the end, at this rate; undefined while `total` is. */
   etaMs: number | undefined
 }
 
 /** Shows a run's progress. `stop` is called once, on every way out. */
 export interface ProgressReporter {
+  /** What is to be done, as far as it is known. */
   start(total: { misses: number | undefined, batches: number | undefined, hits: number | undefined }): void
+  /** A batch is done. */
   update(event: ProgressEvent): void
+  /** The run is over, one way or another. */
   stop(): void
 }
 

@@ -89,6 +89,7 @@ export interface PartitionCache {
    * an invalidation of its tables came since: then nothing was kept.
    */
   setSet(hash: string, keys: Iterable<PartitionKeyValue>, options?: SetOptions): Promise<boolean>
+  /** A fragment's set; undefined where there is none. An empty set is an answer. */
   get(hash: string, options?: KeyOptions): Promise<Set<PartitionKeyValue> | undefined>
   /** The keys that are in the set of every hash; hashes without a set are left aside. */
   intersect(hashes: Iterable<string>, options?: KeyOptions): Promise<Set<PartitionKeyValue> | undefined>
@@ -108,12 +109,17 @@ export interface PartitionCache {
   getDatatype(options?: KeyOptions): Promise<Datatype | undefined>
   /** Mark a hash as unusable: not to be used, not to be computed again. Drops its set. */
   setNull(hash: string, options?: NullOptions): Promise<void>
+  /** Whether a hash is marked as unusable. */
   isNull(hash: string, options?: KeyOptions): Promise<boolean>
+  /** Keep a fragment's text, with a set or without. */
   setQuery(hash: string, query: string, options?: NewKeyOptions & { tables?: readonly string[] | undefined }): Promise<void>
+  /** A fragment's text, where it was kept. */
   getQuery(hash: string, options?: KeyOptions): Promise<string | undefined>
+  /** Say what became of a fragment; its set, if there is one, stays. */
   setStatus(hash: string, status: EntryStatus, options?: NewKeyOptions): Promise<void>
   /** 'ok' for a set of which nothing else was said; undefined where nothing is known. */
   getStatus(hash: string, options?: KeyOptions): Promise<EntryStatus | undefined>
+  /** Everything that is known of a hash; undefined where nothing is. */
   getEntry(hash: string, options?: KeyOptions): Promise<Entry | undefined>
   /** Everything that is known of each entry but its keys; those changed meanwhile may or may not be among them. */
   entries(options?: KeyOptions): AsyncIterable<EntryInfo>
@@ -129,6 +135,7 @@ export interface PartitionCache {
   evict(policy: EvictionPolicy, options?: EvictOptions): Promise<EvictionReport[]>
   /** Drop a partition key with its entries and its type. */
   deletePartitionKey(partitionKey: string): Promise<void>
+  /** Close what the cache opened itself. */
   close(): Promise<void>
 }
 

@@ -12,6 +12,7 @@ import type { QueryShape } from './shape.js'
 
 /** The ways to put a restriction into a query. */
 export const NARROWING_METHODS = ['IN', 'VALUES', 'ANY', 'TMP_TABLE_IN', 'TMP_TABLE_JOIN', 'IN_SUBQUERY'] as const
+/** How a restriction is put into a query. */
 export type NarrowingMethod = typeof NARROWING_METHODS[number]
 
 /** What a query is narrowed with, and how. */

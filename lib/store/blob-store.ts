@@ -48,6 +48,7 @@ export interface BlobReader {
   close(): Promise<void>
 }
 
+/** What a list of blobs says of one. */
 export interface BlobInfo {
   name: string
   bytes: number

@@ -15,6 +15,7 @@ export interface Problem {
   detail: string
 }
 
+/** What `verify` found. */
 export interface VerifyResult {
   ok: boolean
   /** Files that were checked. */
@@ -22,6 +23,7 @@ export interface VerifyResult {
   problems: Problem[]
 }
 
+/** What `repair` found, and what became of it. */
 export interface RepairResult extends VerifyResult {
   /** Files that were set aside, under their new names. */
   quarantined: string[]
