@@ -4,7 +4,7 @@ import type { ProgressEvent, ProgressReporter } from '../run.js'
 /** Seconds between lines where there is no terminal. */
 const LINE_INTERVAL_MS = 3000
 
-interface BarOptions {
+export interface BarOptions {
   label: string
   /** Where it is shown (default stderr: stdout belongs to the data). */
   stream?: NodeJS.WritableStream & { isTTY?: boolean }

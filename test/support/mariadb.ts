@@ -76,6 +76,8 @@ export async function startMariaDb(): Promise<TestMariaDb> {
     }
     server.unref()
     const end = async (signal: NodeJS.Signals): Promise<void> => {
+      // what waits for the end has to be kept alive for it
+      server.ref()
       if (server.exitCode === null && server.signalCode === null) server.kill(signal)
       await exited
     }
