@@ -64,8 +64,11 @@ function columnOf(binding: Binding, column: string, reading: Reading, location?:
 
 function unqualifiedColumn(column: string, scope: Scope, reading: Reading, location?: number): Expression {
   const own = [...scope.bindings]
-  const merged = scope.merged.get(column)
-  if (merged !== undefined) return columnOf(scope.bindings.get(merged)!, column, reading, location)
+  if (scope.merged.has(column)) {
+    const merged = scope.merged.get(column)
+    if (merged === undefined) throw new Uncacheable(`${column}, which USING names of no certain table`, location)
+    return columnOf(scope.bindings.get(merged)!, column, reading, location)
+  }
   if (own.length === 1) {
     const [[name, binding]] = own as [[string, Binding]]
     if (name === column) throw new Uncacheable(`${column}, which may be a whole row`, location)

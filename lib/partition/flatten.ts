@@ -30,6 +30,8 @@ interface State {
   readonly conditions: Expression[]
   readonly leftOut: LeftOut[]
   readonly reading: Reading
+  /** FROM items without a name so far. */
+  unnamed: number
 }
 
 /**
@@ -41,7 +43,7 @@ interface State {
 export function flatten(select: Select, options: ReadingOptions): Flattened {
   const keyed = new Set<number>()
   const tables: ShapeTable[] = []
-  const state: State = { tables, conditions: [], leftOut: [], reading: { options, tables, onKey: table => { keyed.add(table) }, opaqueKeys: new Set() } }
+  const state: State = { tables, conditions: [], leftOut: [], unnamed: 0, reading: { options, tables, onKey: table => { keyed.add(table) }, opaqueKeys: new Set() } }
   const scope = addSelect(select, undefined, state)
   return { ...state, scope, keyed }
 }
@@ -112,10 +114,10 @@ function addItem(item: Node, scope: Scope, isNullable: boolean, state: State): v
   else if (item.RangeSubselect) {
     const { subquery, alias, lateral } = item.RangeSubselect
     const select = lateral ? undefined : subquery.SelectStmt
-    bind(alias?.aliasname ?? `unnamed ${scope.bindings.size}`, derivedTable(select, alias, undefined, scope.parent, isNullable, state), scope)
+    bind(alias?.aliasname ?? `unnamed ${++state.unnamed}`, derivedTable(select, alias, undefined, scope.parent, isNullable, state), scope)
   } else {
     const alias = item.RangeFunction?.alias?.aliasname
-    bind(alias ?? `unnamed ${scope.bindings.size}`, { kind: 'opaque', why: 'a column of a function in FROM' }, scope)
+    bind(alias ?? `unnamed ${++state.unnamed}`, { kind: 'opaque', why: 'a column of a function in FROM' }, scope)
   }
 }
 
@@ -151,39 +153,43 @@ function derivedTable(select: Select | undefined, alias: Alias | undefined, colu
 
 function addJoin(join: Join, scope: Scope, isNullable: boolean, state: State): void {
   const { jointype, larg, rarg, quals, alias } = join
-  // the names within a named join cannot be used outside of it
-  const target = alias ? new Scope(scope.parent) : scope
-  if (alias) bind(alias.aliasname, { kind: 'opaque', why: 'a column of a named join' }, scope)
-  const before = new Set(target.bindings.keys())
-  addItem(larg, target, isNullable || jointype === 'JOIN_RIGHT' || jointype === 'JOIN_FULL', state)
-  const left = [...target.bindings.keys()].filter(name => !before.has(name))
-  addItem(rarg, target, isNullable || jointype === 'JOIN_LEFT' || jointype === 'JOIN_FULL', state)
-  const right = [...target.bindings.keys()].filter(name => !before.has(name) && !left.includes(name))
+  // ON and USING see the names of their own join, and those around the query
+  const [left, right, both] = [new Scope(scope.parent), new Scope(scope.parent), new Scope(scope.parent)]
+  addItem(larg, left, isNullable || jointype === 'JOIN_RIGHT' || jointype === 'JOIN_FULL', state)
+  addItem(rarg, right, isNullable || jointype === 'JOIN_LEFT' || jointype === 'JOIN_FULL', state)
+  adopt(left, both)
+  adopt(right, both)
   const isInner = jointype === 'JOIN_INNER' && !isNullable
-  mergeColumns(join, left, right, target, isInner, state)
-  if (quals && isInner) addCondition(quals, target, state)
+  mergeColumns(join, left, right, both, isInner, state)
+  if (quals && isInner) addCondition(quals, both, state)
+  // the names within a named join cannot be used outside of it
+  if (alias) bind(alias.aliasname, { kind: 'opaque', why: 'a column of a named join' }, scope)
+  else adopt(both, scope)
+}
+
+/** Makes the names of one part of FROM those of the whole. */
+function adopt(part: Scope, whole: Scope): void {
+  for (const [name, binding] of part.bindings) bind(name, binding, whole)
+  for (const [column, name] of part.merged) whole.merged.set(column, whole.merged.has(column) ? undefined : name)
 }
 
 /** USING and NATURAL. */
-function mergeColumns({ jointype, isNatural, usingClause }: Join, left: readonly string[], right: readonly string[], scope: Scope, isInner: boolean, state: State): void {
-  const columns = isNatural ? commonColumns(left, right, scope, state) : namesOf(usingClause)
+function mergeColumns({ jointype, isNatural, usingClause }: Join, left: Scope, right: Scope, both: Scope, isInner: boolean, state: State): void {
+  const columns = isNatural ? commonColumns(left, right, state) : namesOf(usingClause)
   if (!columns) {
     state.leftOut.push({ reason: 'NATURAL JOIN of tables whose columns are not known', location: undefined })
     return
   }
   for (const column of columns) {
-    const from = scope.merged.get(column) ?? holderOf(column, left, scope, state)
-    const to = holderOf(column, right, scope, state)
+    const [from, to] = [holderOf(column, left, state), holderOf(column, right, state)]
     if (isInner) {
       attempt(() => {
         if (from === undefined || to === undefined) throw new Uncacheable(`USING (${column}) among several tables`)
-        const resolve = (name: string) => resolveColumn([name, column], scope, state.reading)
+        const resolve = (name: string) => resolveColumn([name, column], both, state.reading)
         state.conditions.push(compared('=', resolve(from), resolve(to), state.reading))
       }, state)
     }
-    const kept = jointype === 'JOIN_RIGHT' ? to : jointype === 'JOIN_FULL' ? undefined : from
-    if (kept === undefined) scope.merged.delete(column)
-    else scope.merged.set(column, kept)
+    both.merged.set(column, jointype === 'JOIN_RIGHT' ? to : jointype === 'JOIN_FULL' ? undefined : from)
   }
 }
 
@@ -194,16 +200,19 @@ function factsOf(name: string, scope: Scope, { tables, reading }: State) {
   return reading.options.tableFacts?.(schema, table)
 }
 
-function holderOf(column: string, names: readonly string[], scope: Scope, state: State): string | undefined {
+/** The name by which one side of a join has a column; undefined where that is not certain. */
+function holderOf(column: string, side: Scope, state: State): string | undefined {
+  if (side.merged.has(column)) return side.merged.get(column)
+  const names = [...side.bindings.keys()]
   if (names.length === 1) return names[0]
-  const facts = names.map(name => factsOf(name, scope, state))
+  const facts = names.map(name => factsOf(name, side, state))
   const holders = names.filter((_, i) => facts[i]?.columns.has(column))
   return facts.every(fact => fact !== undefined) && holders.length === 1 ? holders[0] : undefined
 }
 
-function commonColumns(left: readonly string[], right: readonly string[], scope: Scope, state: State): string[] | undefined {
-  const columnsOf = (names: readonly string[]): Set<string> | undefined => {
-    const facts = names.map(name => factsOf(name, scope, state))
+function commonColumns(left: Scope, right: Scope, state: State): string[] | undefined {
+  const columnsOf = (side: Scope): Set<string> | undefined => {
+    const facts = [...side.bindings.keys()].map(name => factsOf(name, side, state))
     return facts.includes(undefined) ? undefined : new Set(facts.flatMap(fact => [...fact!.columns.keys()]))
   }
   const [a, b] = [columnsOf(left), columnsOf(right)]

@@ -29,8 +29,8 @@ export interface NamedQuery {
 export class Scope {
   readonly bindings = new Map<string, Binding>()
   readonly queries = new Map<string, NamedQuery>()
-  /** Columns that USING has merged, with one of the names they can be read by. */
-  readonly merged = new Map<string, string>()
+  /** Columns that USING has merged, with one of the names they can be read by; undefined where none is certain. */
+  readonly merged = new Map<string, string | undefined>()
 
   constructor(readonly parent?: Scope) {}
 

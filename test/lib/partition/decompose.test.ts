@@ -130,6 +130,15 @@ describe('decompose', () => {
     expect(texts("SELECT * FROM poi b RIGHT JOIN poi a ON a.region_id = b.region_id WHERE a.type = 'x' AND b.n = 3", POI)).to.deep.equal([one('poi', 'region_id', "t1.type = 'x'")])
   })
 
+  it('ties each join by names to its own sides', () => {
+    const tied = (from: string): string[] => texts(`SELECT a.k FROM ${from}`, { partitionKey: 'k', recompose: false })
+    const written = (on: string): string[] => texts(`SELECT a.k FROM a, b, c, d WHERE ${on}`, { partitionKey: 'k', recompose: false })
+    const pairs = written('a.x = b.x AND c.x = d.x AND a.k = c.k')
+    expect(tied('a JOIN b USING (x), c JOIN d USING (x) WHERE a.k = c.k')).to.deep.equal(pairs)
+    expect(tied('(a JOIN b USING (x)) JOIN (c JOIN d USING (x)) ON a.k = c.k')).to.deep.equal(pairs)
+    expect(tied('(a JOIN b USING (x)) JOIN (c JOIN d USING (x)) USING (x) WHERE a.k = c.k')).to.deep.equal(written('a.x = b.x AND c.x = d.x AND a.x = c.x AND a.k = c.k'))
+  })
+
   it('quotes identifiers, and tells them apart as PostgreSQL does', () => {
     expect(texts('SELECT * FROM "My Poi" "A", poi a WHERE "A"."Key" = a."Key" AND "A"."T""x" = 1 AND a.t = 2', { partitionKey: 'Key' })).to.have.members([
       'SELECT DISTINCT t1."Key" FROM "My Poi" AS t1 WHERE t1."T""x" = 1', 'SELECT DISTINCT t1."Key" FROM poi AS t1 WHERE t1.t = 2'])

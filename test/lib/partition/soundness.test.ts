@@ -103,6 +103,11 @@ const CASES: readonly (readonly [title: string, tables: string, law: LawCase])[]
   ['FULL JOIN', TWO, { populate: ['SELECT * FROM a WHERE x = 5', 'SELECT * FROM b WHERE y = 5'], query: 'SELECT * FROM a FULL JOIN b USING (region_id) WHERE b.y = 5', outcome: 'left alone' }],
   ['RIGHT JOIN with a condition of the left side', TWO, { populate: ['SELECT * FROM a WHERE x = 5', 'SELECT * FROM b WHERE y = 5'], query: 'SELECT * FROM a RIGHT JOIN b ON a.region_id = b.region_id AND a.x = 5', outcome: 'either' }],
   ['NATURAL LEFT JOIN', TWO, { populate: ['SELECT * FROM a WHERE x = 5', 'SELECT * FROM b WHERE y = 5'], query: 'SELECT * FROM a NATURAL LEFT JOIN b WHERE region_id > 0', outcome: 'either' }],
+  ...['shops JOIN kinds USING (kind), parks JOIN park_kinds USING (kind) WHERE shops.region_id = parks.region_id', '(shops JOIN kinds USING (kind)) JOIN (parks JOIN park_kinds USING (kind)) ON shops.region_id = parks.region_id']
+    .map((from): [string, string, LawCase] => [`two joins by one name: ${from}`, `CREATE TABLE shops (region_id int, kind int); CREATE TABLE kinds (kind int); CREATE TABLE parks (region_id int, kind int); CREATE TABLE park_kinds (kind int);
+      INSERT INTO shops VALUES (1, 10); INSERT INTO kinds VALUES (10); INSERT INTO parks VALUES (1, 20); INSERT INTO park_kinds VALUES (20)`, itself(`SELECT shops.region_id FROM ${from}`, { outcome: 'narrowed' })]),
+  ['a join whose condition means a table around it, not the one beside it', `${TWO}; CREATE TABLE z (region_id int, x int); CREATE TABLE c (x int); INSERT INTO a VALUES (3, 5); INSERT INTO z VALUES (3, 9); INSERT INTO c VALUES (5)`,
+    itself('SELECT * FROM a WHERE a.region_id IN (SELECT d.region_id FROM z a, c JOIN b d ON a.x = c.x AND d.region_id = a.region_id)', { outcome: 'narrowed' })],
   ['a volatile function in a condition', TWO, { populate: ['SELECT * FROM a WHERE x > 5'], query: 'SELECT * FROM a WHERE x > 5 AND random() >= 0', outcome: 'left alone' }],
   ['an index scan of one child table', 'CREATE TABLE a (region_id int, x int); CREATE TABLE c () INHERITS (a); INSERT INTO a VALUES (1, 5); INSERT INTO c VALUES (2, 5)', { populate: ['SELECT * FROM ONLY a WHERE x = 5'], query: 'SELECT * FROM a WHERE x = 5', outcome: 'left alone' }],
 ]
