@@ -127,7 +127,7 @@ function tableBinding({ relname, schemaname, catalogname, alias, isOnly }: { rel
   if (catalogname !== undefined || alias?.colnames) return { kind: 'opaque', why: 'a table with renamed columns' }
   if (tables.length === MAX_TABLES) return { kind: 'opaque', why: `a table beyond the first ${MAX_TABLES}` }
   tables.push({ name: relname, schema: schemaname, text: `${isOnly ? 'ONLY ' : ''}${tableText(schemaname, relname)}` })
-  return { kind: 'table', table: tables.length - 1, schema: schemaname }
+  return { kind: 'table', table: tables.length - 1, schema: alias ? undefined : schemaname }
 }
 
 function derivedTable(select: Select | undefined, alias: Alias | undefined, columnNames: readonly string[] | undefined, parent: Scope | undefined,

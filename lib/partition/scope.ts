@@ -12,6 +12,7 @@ export class Uncacheable extends Error {
 
 /** What a FROM item's name stands for. */
 export type Binding =
+  /** `schema`: the one that may be written before the name, which an alias rules out. */
   | { readonly kind: 'table', readonly table: number, readonly schema: string | undefined }
   /** A sub-query whose rows come from its tables' rows: `columns` by output name, `stars` the inner names that `*` passes on. */
   | { readonly kind: 'derived', readonly scope: Scope, readonly columns: ReadonlyMap<string, Node>, readonly stars: readonly string[] }

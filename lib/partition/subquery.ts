@@ -173,6 +173,8 @@ function renameColumn(node: Node, names: Names, only: string | undefined, renami
     return isPlain ? { ColumnRef: { fields: [{ String: { sval: names.get(only)! } }, fields[0]!] } } : node
   }
   const parts = namesOf(fields)
+  // a name with a schema means a table without an alias, and the search path may be what gives the inner one its schema
+  if (parts.length > 2 && names.has(parts.at(-2)!)) throw new Uncacheable('a column with its schema in a sub-query', location)
   const inner = fields.length === 2 ? names.get(parts[0]!) : undefined
   if (inner !== undefined) return { ColumnRef: { fields: [{ String: { sval: inner } }, fields[1]!] } }
   if (fields.some(field => field.A_Star)) throw new Uncacheable('a whole row in a sub-query', location)

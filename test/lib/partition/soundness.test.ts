@@ -106,6 +106,9 @@ const CASES: readonly (readonly [title: string, tables: string, law: LawCase])[]
   ...['shops JOIN kinds USING (kind), parks JOIN park_kinds USING (kind) WHERE shops.region_id = parks.region_id', '(shops JOIN kinds USING (kind)) JOIN (parks JOIN park_kinds USING (kind)) ON shops.region_id = parks.region_id']
     .map((from): [string, string, LawCase] => [`two joins by one name: ${from}`, `CREATE TABLE shops (region_id int, kind int); CREATE TABLE kinds (kind int); CREATE TABLE parks (region_id int, kind int); CREATE TABLE park_kinds (kind int);
       INSERT INTO shops VALUES (1, 10); INSERT INTO kinds VALUES (10); INSERT INTO parks VALUES (1, 20); INSERT INTO park_kinds VALUES (20)`, itself(`SELECT shops.region_id FROM ${from}`, { outcome: 'narrowed' })]),
+  ...['1 = (SELECT count(*) FROM public.a, t WHERE public.a.x = t.x)', 'NOT (NOT EXISTS (SELECT 1 FROM public.a, t WHERE public.a.x = t.x))', 'NOT EXISTS (SELECT 1 FROM a, t WHERE public.a.x <> t.x AND a.x = t.x)',
+    'a.region_id IN (SELECT t.y FROM public.a AS a, t WHERE a.region_id = t.x AND public.a.x = 5)']
+    .map((condition): [string, string, LawCase] => [`a table named with its schema: ${condition}`, `${TWO}; CREATE TABLE t (x int, y int); INSERT INTO t VALUES (6, NULL), (2, 1)`, itself(`SELECT * FROM public.a WHERE a.x = 5 AND ${condition}`)]),
   ['a join whose condition means a table around it, not the one beside it', `${TWO}; CREATE TABLE z (region_id int, x int); CREATE TABLE c (x int); INSERT INTO a VALUES (3, 5); INSERT INTO z VALUES (3, 9); INSERT INTO c VALUES (5)`,
     itself('SELECT * FROM a WHERE a.region_id IN (SELECT d.region_id FROM z a, c JOIN b d ON a.x = c.x AND d.region_id = a.region_id)', { outcome: 'narrowed' })],
   ['a volatile function in a condition', TWO, { populate: ['SELECT * FROM a WHERE x > 5'], query: 'SELECT * FROM a WHERE x > 5 AND random() >= 0', outcome: 'left alone' }],
