@@ -63,22 +63,21 @@ function columnOf(binding: Binding, column: string, reading: Reading, location?:
 }
 
 function unqualifiedColumn(column: string, scope: Scope, reading: Reading, location?: number): Expression {
-  const own = [...scope.bindings]
   if (scope.merged.has(column)) {
     const merged = scope.merged.get(column)
     if (merged === undefined) throw new Uncacheable(`${column}, which USING names of no certain table`, location)
     return columnOf(scope.bindings.get(merged)!, column, reading, location)
   }
-  if (own.length === 1) {
-    const [[name, binding]] = own as [[string, Binding]]
-    if (name === column) throw new Uncacheable(`${column}, which may be a whole row`, location)
-    return columnOf(binding, column, reading, location)
-  }
-  if (own.length === 0 && scope.parent) return unqualifiedColumn(column, scope.parent, reading, location)
+  const own = [...scope.bindings]
   const facts = own.map(([, binding]) => binding.kind === 'table' ? factsOf(binding.table, reading) : undefined)
-  const holders = own.filter((_, i) => facts[i]?.columns.has(column))
-  if (facts.every(fact => fact !== undefined) && holders.length === 1) return columnOf(holders[0]![1], column, reading, location)
-  throw new Uncacheable(`the column ${column} without its table's name, beside several tables`, location)
+  const isKnown = facts.every(fact => fact !== undefined)
+  const [holder, second] = isKnown ? own.filter((_, i) => facts[i]!.columns.has(column)) : own
+  if (holder && !second) {
+    if (!isKnown && holder[0] === column) throw new Uncacheable(`${column}, which may be a whole row`, location)
+    return columnOf(holder[1], column, reading, location)
+  }
+  if (holder || scope.bindings.has(column) || !scope.parent) throw new Uncacheable(`the column ${column} of no certain table`, location)
+  return unqualifiedColumn(column, scope.parent, reading, location)
 }
 
 function factsOf(table: number, { tables, options }: Reading) {

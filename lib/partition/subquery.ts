@@ -1,4 +1,4 @@
-import { isSameTree, namesOf, textOf, walk, type Alias, type Node, type Select } from '../sql/ast.js'
+import { isSameTree, namesOf, walk, type Alias, type Node, type Select } from '../sql/ast.js'
 import { isComparison, type Expression } from '../sql/expression.js'
 import { parseStatement, printStatement } from '../sql/grammar.js'
 import { isOrderFree, isPlainOperator, isPlainType, volatilityOf } from '../sql/volatility.js'
@@ -44,7 +44,7 @@ export function printSubquery(select: Select, scope: Scope, { options, typeOfOut
   checkStable(select, options)
   const types = timeTypesIn(select, options)
   const renaming: Renaming = { scope, options, resolve, outer: [], count: 0 }
-  const tree: Node = { SelectStmt: renameSelect(select, new Map(), renaming) }
+  const tree: Node = { SelectStmt: renameSelect(select, undefined, renaming) }
   checkTimes(select, [...types, ...typesAround, ...renaming.outer.map(typeOfOuter)])
   const text = printStatement(tree).replace(/;\s*$/, '')
   // the printer is not ours: what it wrote must read back as what was meant
@@ -113,41 +113,53 @@ function checkSelect({ limitCount, limitOffset, distinctClause, lockingClause, w
   if (rarg) checkSelect(rarg)
 }
 
-type Names = ReadonlyMap<string, string>
+/** A table of a sub-query: its new name, and its columns where they are known. */
+interface Item { readonly name: string, readonly columns: ReadonlyMap<string, unknown> | undefined, readonly isTable: boolean }
 
-function renameSelect(select: Select, outer: Names, renaming: Renaming): Select {
-  if (select.larg && select.rarg) return { ...select, larg: renameSelect(select.larg, outer, renaming), rarg: renameSelect(select.rarg, outer, renaming) }
-  const names = new Map(outer)
-  const own: string[] = []
-  for (const item of select.fromClause ?? []) nameItems(item, names, own, renaming)
-  const only = own.length === 1 && select.fromClause?.length === 1 && select.fromClause[0]!.RangeVar ? own[0] : undefined
-  return renameChildren(select, names, only, renaming) as Select
+/** The FROM of one SELECT within a sub-query. */
+interface Level {
+  readonly items: Map<string, Item>
+  /** Bare names in GROUP BY and ORDER BY, which may be those of outputs. */
+  readonly sorted: ReadonlySet<string>
+  readonly parent: Level | undefined
 }
 
-function nameItems(item: Node, names: Map<string, string>, own: string[], renaming: Renaming): void {
-  const add = (name: string, alias?: Alias): void => {
+function itemOf(name: string, level: Level | undefined): Item | undefined {
+  return level && (level.items.get(name) ?? itemOf(name, level.parent))
+}
+
+function renameSelect(select: Select, parent: Level | undefined, renaming: Renaming): Select {
+  if (select.larg && select.rarg) return { ...select, larg: renameSelect(select.larg, parent, renaming), rarg: renameSelect(select.rarg, parent, renaming) }
+  const sorted = new Set<string>()
+  walk([select.groupClause ?? [], select.sortClause ?? []], ({ ColumnRef: column }) => { if (column?.fields.length === 1) sorted.add(namesOf(column.fields)[0]!) })
+  const level: Level = { items: new Map(), sorted, parent }
+  for (const item of select.fromClause ?? []) nameItems(item, level, renaming)
+  return renameChildren(select, level, renaming) as Select
+}
+
+function nameItems(item: Node, level: Level, renaming: Renaming): void {
+  const add = (name: string, alias: Alias | undefined, columns: Item['columns'], isTable: boolean): void => {
     if (alias?.colnames) throw new Uncacheable('renamed columns in a sub-query')
-    if (own.includes(name)) throw new Uncacheable('one name twice in a sub-query')
-    names.set(name, `s${++renaming.count}`)
-    own.push(name)
+    if (level.items.has(name)) throw new Uncacheable('one name twice in a sub-query')
+    level.items.set(name, { name: `s${++renaming.count}`, columns, isTable })
   }
   if (item.RangeVar) {
     const { relname, schemaname, alias } = item.RangeVar
     if (schemaname === undefined && renaming.scope.query(relname)) throw new Uncacheable('a WITH query in a sub-query')
-    add(alias?.aliasname ?? relname, alias)
+    add(alias?.aliasname ?? relname, alias, renaming.options.tableFacts?.(schemaname, relname)?.columns, true)
   } else if (item.JoinExpr) {
     if (item.JoinExpr.alias || item.JoinExpr.isNatural || item.JoinExpr.usingClause) throw new Uncacheable('a join by column names in a sub-query')
-    nameItems(item.JoinExpr.larg, names, own, renaming)
-    nameItems(item.JoinExpr.rarg, names, own, renaming)
-  } else if (item.RangeSubselect?.alias && !item.RangeSubselect.lateral) add(item.RangeSubselect.alias.aliasname, item.RangeSubselect.alias)
+    nameItems(item.JoinExpr.larg, level, renaming)
+    nameItems(item.JoinExpr.rarg, level, renaming)
+  } else if (item.RangeSubselect?.alias && !item.RangeSubselect.lateral) add(item.RangeSubselect.alias.aliasname, item.RangeSubselect.alias, undefined, false)
   else throw new Uncacheable('an unusual FROM in a sub-query')
 }
 
-function renameChildren(value: object, names: Names, only: string | undefined, renaming: Renaming): unknown {
-  if (Array.isArray(value)) return value.map(item => typeof item === 'object' && item !== null ? renameChildren(item as object, names, only, renaming) : item as unknown)
+function renameChildren(value: object, level: Level, renaming: Renaming): unknown {
+  if (Array.isArray(value)) return value.map(item => typeof item === 'object' && item !== null ? renameChildren(item as object, level, renaming) : item as unknown)
   const node = value as Node
-  if (node.ColumnRef) return renameColumn(node, names, only, renaming)
-  if (node.SelectStmt) return { SelectStmt: renameSelect(node.SelectStmt, names, renaming) }
+  if (node.ColumnRef) return renameColumn(node, level, renaming)
+  if (node.SelectStmt) return { SelectStmt: renameSelect(node.SelectStmt, level, renaming) }
   if (node.ParamRef) {
     const bound = renaming.options.params[(node.ParamRef.number ?? 0) - 1]
     const literal = bound === undefined ? undefined : parameterLiteral(bound, false)
@@ -156,29 +168,47 @@ function renameChildren(value: object, names: Names, only: string | undefined, r
   }
   if (node.RangeVar) {
     const { relname, alias } = node.RangeVar
-    return { RangeVar: { ...node.RangeVar, alias: { aliasname: names.get(alias?.aliasname ?? relname)! } } }
+    return { RangeVar: { ...node.RangeVar, alias: { aliasname: level.items.get(alias?.aliasname ?? relname)!.name } } }
   }
   if (node.RangeSubselect?.alias) {
-    const inner = renameSelect(node.RangeSubselect.subquery.SelectStmt!, names, renaming)
-    return { RangeSubselect: { ...node.RangeSubselect, subquery: { SelectStmt: inner }, alias: { aliasname: names.get(node.RangeSubselect.alias.aliasname)! } } }
+    // it does not see the tables beside it
+    const inner = renameSelect(node.RangeSubselect.subquery.SelectStmt!, level.parent, renaming)
+    return { RangeSubselect: { ...node.RangeSubselect, subquery: { SelectStmt: inner }, alias: { aliasname: level.items.get(node.RangeSubselect.alias.aliasname)!.name } } }
   }
   return Object.fromEntries(Object.entries(value).map(([name, child]: [string, unknown]) =>
-    [name, typeof child === 'object' && child !== null ? renameChildren(child, names, only, renaming) : child]))
+    [name, typeof child === 'object' && child !== null ? renameChildren(child, level, renaming) : child]))
 }
 
-function renameColumn(node: Node, names: Names, only: string | undefined, renaming: Renaming): Node {
+function columnOf({ name }: Item, field: Node): Node {
+  return { ColumnRef: { fields: [{ String: { sval: name } }, field] } }
+}
+
+function renameColumn(node: Node, level: Level, renaming: Renaming): Node {
   const { fields, location } = node.ColumnRef!
-  if (fields.length === 1) {
-    const isPlain = textOf(fields[0]) !== undefined && only !== undefined
-    return isPlain ? { ColumnRef: { fields: [{ String: { sval: names.get(only)! } }, fields[0]!] } } : node
-  }
   const parts = namesOf(fields)
+  if (fields.length === 1) {
+    if (fields[0]!.A_Star) return node
+    const item = holderOf(parts[0]!, level, location)
+    return item ? columnOf(item, fields[0]!) : markOuter(parts, location, renaming)
+  }
+  const inner = itemOf(parts.at(-2)!, level)
   // a name with a schema means a table without an alias, and the search path may be what gives the inner one its schema
-  if (parts.length > 2 && names.has(parts.at(-2)!)) throw new Uncacheable('a column with its schema in a sub-query', location)
-  const inner = fields.length === 2 ? names.get(parts[0]!) : undefined
-  if (inner !== undefined) return { ColumnRef: { fields: [{ String: { sval: inner } }, fields[1]!] } }
+  if (inner && parts.length > 2) throw new Uncacheable('a column with its schema in a sub-query', location)
+  if (inner) return columnOf(inner, fields[1]!)
   if (fields.some(field => field.A_Star)) throw new Uncacheable('a whole row in a sub-query', location)
   return markOuter(parts, location, renaming)
+}
+
+/** The nearest table that has a column named without it; undefined for those around the sub-query. */
+function holderOf(column: string, level: Level | undefined, location: number | undefined): Item | undefined {
+  if (!level) return undefined
+  const items = [...level.items.values()]
+  const isKnown = items.every(({ columns }) => columns !== undefined)
+  // of one table whose columns nobody knows: were it another's, the text would not run
+  const [holder, second] = isKnown ? items.filter(({ columns }) => columns!.has(column)) : items
+  if (holder && !second && (isKnown || holder.isTable)) return holder
+  if (holder || level.items.has(column) || level.sorted.has(column)) throw new Uncacheable(`${column} of no certain table in a sub-query`, location)
+  return holderOf(column, level.parent, location)
 }
 
 function markOuter(parts: readonly string[], location: number | undefined, { outer, resolve }: Renaming): Node {

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { UnsupportedQueryError } from '../../../lib/errors.js'
-import { decompose, type DecomposeOptions } from '../../../lib/partition/decompose.js'
+import { decompose, type Catalogue, type DecomposeOptions } from '../../../lib/partition/decompose.js'
 
 const POI = { partitionKey: 'region_id', pureFunctions: ['dist', 'st_dwithin', 'angle'] }
 const texts = (sql: string, options: DecomposeOptions): string[] => decompose(sql, options).map(fragment => fragment.sql)
@@ -123,6 +123,18 @@ describe('decompose', () => {
     expect(sql).to.equal(one('poi', 'region_id', "NOT (EXISTS (SELECT 1 FROM shops AS s1 WHERE s1.poi_id = t1.id AND s1.open)) AND t1.type = 'x'"))
     expect(tables).to.deep.equal(['poi', 'shops'])
     expect(texts("SELECT * FROM poi s1 WHERE s1.type = 'x' AND NOT EXISTS (SELECT 1 FROM shops t1 WHERE t1.poi_id = s1.id AND t1.open)", POI)).to.deep.equal([sql])
+  })
+
+  it('gives a bare name of a sub-query to the nearest table that has it, and keeps none that may be of any', () => {
+    const columns: Record<string, readonly string[]> = { poi: ['region_id', 'id', 'x'], a: ['p'], b: ['q'] }
+    const catalogue: Catalogue = { volatility: () => undefined, relation: () => undefined,
+      tableFacts: (_, name) => columns[name] && { columns: new Map(columns[name].map(column => [column, { type: 'int4', notNull: false }])) } }
+    const kept = (from: string, options = {}): string | undefined => /NOT \(EXISTS \(.*\)\)/.exec(texts(`SELECT * FROM poi z WHERE NOT EXISTS (SELECT z.x FROM ${from})`, { ...POI, ...options })[0]!)?.[0]
+    expect(kept('a, b WHERE p = q AND p = id', { catalogue })).to.equal('NOT (EXISTS (SELECT t1.x FROM a AS s1, b AS s2 WHERE s1.p = s2.q AND s1.p = t1.id))')
+    expect(kept('a WHERE p = id', { catalogue })).to.equal('NOT (EXISTS (SELECT t1.x FROM a AS s1 WHERE s1.p = t1.id))')
+    expect(kept('a WHERE p = 1')).to.equal('NOT (EXISTS (SELECT t1.x FROM a AS s1 WHERE s1.p = 1))')
+    const uncertain = ['a, b WHERE p = q', 'a, unknown WHERE p = 1', 'a, a c WHERE p = 1', 'a GROUP BY id', 'a WHERE a IS NULL', '(SELECT 1 AS id) v WHERE id = 1']
+    for (const from of uncertain) expect(kept(from, from.startsWith('a, b') ? {} : { catalogue }), from).to.equal(undefined)
   })
 
   it('leaves the nullable side of an outer join out', () => {
