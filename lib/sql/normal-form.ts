@@ -180,6 +180,8 @@ function listOf(condition: Expression): Pick<InExpression, 'arg' | 'values'> {
 }
 
 function tighter(a: Expression, b: Expression): Expression {
+  // what two lists before this one left nothing of
+  if (a.k === 'bool') return a
   if (isNumberList(a)) {
     const [left, right] = [listOf(a), listOf(b)]
     // numbers that a double cannot tell apart may be one number to the column

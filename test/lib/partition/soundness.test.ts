@@ -31,6 +31,7 @@ const CASES: readonly (readonly [title: string, tables: string, law: LawCase])[]
   ['IN with NULL', NUMBERS, itself('SELECT * FROM t WHERE x IN (1, NULL)', { outcome: 'narrowed' })],
   ['NOT IN with NULL', NUMBERS, itself('SELECT * FROM t WHERE x NOT IN (1, NULL)')],
   ['NOT over IN with NULL and another condition', NUMBERS, itself('SELECT * FROM t WHERE NOT (x IN (1, NULL) AND x = 3)')],
+  ['three equalities of which no two agree', NUMBERS, { populate: ['SELECT * FROM t WHERE x = 3'], query: 'SELECT * FROM t WHERE x = 3 AND x = 8 AND x = 1', outcome: 'either' }],
   ['BETWEEN SYMMETRIC', NUMBERS, itself('SELECT * FROM t WHERE x BETWEEN SYMMETRIC 9 AND 3', { outcome: 'narrowed' })],
   ['NOT BETWEEN SYMMETRIC', NUMBERS, itself('SELECT * FROM t WHERE x NOT BETWEEN SYMMETRIC 9 AND 3', { outcome: 'narrowed' })],
   ...['r IN (0.1, 0.1)', 'r IN (0.1, NULL)', 'r IN (0.1, 7)', 'r NOT IN (0.1, 0.1)', 'NOT (r = 0.1 OR r = 2.5)', 'r = 0.1 OR r = 2.5', 'r <> ALL (ARRAY[0.1, 2.5])', 'r IN (0.1, 2.5) AND r <= 0.1', 'r > 0.1 AND r NOT IN (0.1, 7)']

@@ -16,6 +16,7 @@ describe('the normal form of conditions', () => {
     ['folds constants', 'a.x < 6', 'a.x < 2 * 3', 'a.x < 1 + 10 / 2', '- -6 > a.x', 'a.x < 6 AND 1 = 1', 'a.x < 6 AND (true OR a.y = 3)', 'a.x < 6 AND NOT false'],
     ['spells numbers one way', 'a.x < 4', 'a.x < 4.0', 'a.x < 4.', 'a.x < 0.4e1'],
     ['writes equalities with one column as a list', 'a.x IN (1, 2)', 'a.x = 2 OR a.x = 1', 'a.x IN (2, 1, 1)', 'a.x = ANY (ARRAY[1, 2])', "a.x = ANY ('{1,2}')", "a.x = ANY ('{2,1}'::int[])", 'a.x IN (1, 2, 3) AND a.x IN (2, 1, 4)', 'a.x IN (1, 2, NULL)'],
+    ['takes lists without a common number for what is never true', 'a.y = 1', 'a.y = 1 AND a.x = 1 AND a.x = 2', 'a.y = 1 AND a.x = 1 AND a.x = 2 AND a.x = 3', 'a.x IN (1, 2) AND a.x = 3 AND a.x = 1 AND a.y = 1'],
     ['drops what another bound says', 'a.x < 3', 'a.x < 5 AND a.x < 3', 'a.x < 3 AND a.x <= 3'],
     ['absorbs', 'a.x = 1', 'a.x = 1 AND (a.x = 1 OR a.y = 2)', 'a.x = 1 OR (a.x = 1 AND a.y = 2)'],
     ['distributes OR over AND', "a.x = 1 AND a.t IN ('a', 'b')", "(a.x = 1 AND a.t = 'a') OR (a.t = 'b' AND a.x = 1)"],
