@@ -48,10 +48,14 @@ function columnOf(binding: Binding, column: string, reading: Reading, location?:
     case 'opaque':
       if (column === reading.options.partitionKey) reading.opaqueKeys.add(binding)
       throw new Uncacheable(binding.why, location)
-    case 'table':
+    case 'table': {
+      const facts = factsOf(binding.table, reading)
+      // p.f may also be written for f(p)
+      if (facts && !facts.columns.has(column)) throw new Uncacheable(`${column}, which is no column of ${reading.tables[binding.table]!.text}`, location)
       if (column === reading.options.partitionKey) reading.onKey(binding.table)
-      if (UNORDERLY.has(factsOf(binding.table, reading)?.columns.get(column)?.type ?? '')) throw new Uncacheable(`${column}, whose comparisons contradict each other`, location)
+      if (UNORDERLY.has(facts?.columns.get(column)?.type ?? '')) throw new Uncacheable(`${column}, whose comparisons contradict each other`, location)
       return { k: 'col', table: binding.table, column }
+    }
     case 'derived': {
       const node = binding.columns.get(column)
       if (node) return convert(node, binding.scope, reading)

@@ -194,6 +194,8 @@ function renameColumn(node: Node, level: Level, renaming: Renaming): Node {
   const inner = itemOf(parts.at(-2)!, level)
   // a name with a schema means a table without an alias, and the search path may be what gives the inner one its schema
   if (inner && parts.length > 2) throw new Uncacheable('a column with its schema in a sub-query', location)
+  // s.f may also be written for f(s)
+  if (inner?.columns && !fields[1]!.A_Star && !inner.columns.has(parts[1]!)) throw new Uncacheable(`${parts.join('.')}, which is no column, in a sub-query`, location)
   if (inner) return columnOf(inner, fields[1]!)
   if (fields.some(field => field.A_Star)) throw new Uncacheable('a whole row in a sub-query', location)
   return markOuter(parts, location, renaming)

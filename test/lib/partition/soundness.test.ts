@@ -113,6 +113,9 @@ const CASES: readonly (readonly [title: string, tables: string, law: LawCase])[]
   ['a column of a sub-query over two tables that the sub-query around it has', `CREATE TABLE users (region_id int, id int, level int); CREATE TABLE poi (region_id int, level int); CREATE TABLE bans (user_id int, zone int); CREATE TABLE zones (zone int, grade int);
     INSERT INTO users VALUES (1, 1, 5); INSERT INTO poi VALUES (1, 6); INSERT INTO bans VALUES (1, 9); INSERT INTO zones VALUES (9, 5)`,
   itself('SELECT * FROM users u WHERE u.region_id IN (SELECT p.region_id FROM poi p WHERE NOT EXISTS (SELECT 1 FROM bans b JOIN zones z ON b.zone = z.zone WHERE z.grade = level AND b.user_id = u.id))')],
+  ...['a.is_low', '1 = (SELECT count(*) FROM t b WHERE b.region_id = a.region_id AND b.is_low)', 'a.region_id IN (SELECT v.region_id FROM (SELECT * FROM t) v WHERE v.is_low)']
+    .map((condition): [string, string, LawCase] => [`a function that looks like a column: ${condition}`, `${NUMBERS}; CREATE FUNCTION is_low(t) RETURNS bool LANGUAGE sql STABLE AS $$ SELECT $1.x < current_setting('millrace.high', true)::int $$`,
+      itself(`SELECT * FROM t a WHERE ${condition}`, { session: ["SET millrace.high = '5'"] })]),
   ['a join whose condition means a table around it, not the one beside it', `${TWO}; CREATE TABLE z (region_id int, x int); CREATE TABLE c (x int); INSERT INTO a VALUES (3, 5); INSERT INTO z VALUES (3, 9); INSERT INTO c VALUES (5)`,
     itself('SELECT * FROM a WHERE a.region_id IN (SELECT d.region_id FROM z a, c JOIN b d ON a.x = c.x AND d.region_id = a.region_id)', { outcome: 'narrowed' })],
   ['a volatile function in a condition', TWO, { populate: ['SELECT * FROM a WHERE x > 5'], query: 'SELECT * FROM a WHERE x > 5 AND random() >= 0', outcome: 'left alone' }],
