@@ -135,7 +135,8 @@ function derivedTable(select: Select | undefined, alias: Alias | undefined, colu
   if (isNullable) return { kind: 'opaque', why: OUTER }
   if (!select || !canOpen(select, state.reading.options)) return { kind: 'opaque', why: 'a column of a sub-query that cannot be opened' }
   const scope = addSelect(select, parent, state)
-  const renamed = [...alias?.colnames ? namesOf(alias.colnames) : columnNames ?? []]
+  const aliased = namesOf(alias?.colnames)
+  const renamed = [...aliased, ...(columnNames ?? []).slice(aliased.length)]
   const columns = new Map<string, Node>()
   const stars: string[] = []
   for (const { ResTarget: target } of select.targetList ?? []) {
