@@ -38,7 +38,7 @@ export function resolveColumn(names: readonly string[], scope: Scope, reading: R
   if (SYSTEM_COLUMNS.has(column)) throw new Uncacheable(`the system column ${column}`, location)
   if (names.length === 1) return unqualifiedColumn(column, scope, reading, location)
   const binding = scope.find(names.at(-2)!)
-  const isOther = names.length > 2 && (binding?.kind !== 'table' || binding.schema !== names.at(-3))
+  const isOther = names.length > 2 && binding?.kind !== 'opaque' && (binding?.kind !== 'table' || binding.schema !== names.at(-3))
   if (!binding || isOther || names.length > 3) throw new Uncacheable(`a column of ${names.slice(0, -1).join('.')}, which is not in FROM`, location)
   return columnOf(binding, column, reading, location)
 }

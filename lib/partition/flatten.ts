@@ -99,8 +99,9 @@ export function hasAggregate(nodes: readonly Node[] | undefined): boolean {
   return found
 }
 
+/** Of two tables named alike in different schemas no bare name tells which is meant. */
 function bind(name: string, binding: Binding, scope: Scope): void {
-  scope.bindings.set(name, binding)
+  scope.bindings.set(name, scope.bindings.has(name) ? { kind: 'opaque', why: `a column of ${name}, which is in FROM twice` } : binding)
 }
 
 function addItem(item: Node, scope: Scope, isNullable: boolean, state: State): void {

@@ -118,6 +118,9 @@ const CASES: readonly (readonly [title: string, tables: string, law: LawCase])[]
   ...['a.is_low', '1 = (SELECT count(*) FROM t b WHERE b.region_id = a.region_id AND b.is_low)', 'a.region_id IN (SELECT v.region_id FROM (SELECT * FROM t) v WHERE v.is_low)']
     .map((condition): [string, string, LawCase] => [`a function that looks like a column: ${condition}`, `${NUMBERS}; CREATE FUNCTION is_low(t) RETURNS bool LANGUAGE sql STABLE AS $$ SELECT $1.x < current_setting('millrace.high', true)::int $$`,
       itself(`SELECT * FROM t a WHERE ${condition}`, { session: ["SET millrace.high = '5'"] })]),
+  ...['s1.poi, s2.poi WHERE s1.poi.region_id = s2.poi.region_id AND s2.poi.x = 1', 's1.poi JOIN s2.poi ON s1.poi.region_id = s2.poi.region_id WHERE s2.poi.x = 1', 's1.poi, s2.poi, c WHERE s1.poi.region_id = s2.poi.region_id AND c.y = s2.poi.x']
+    .map((from): [string, string, LawCase] => [`two tables of one name: ${from}`, `DROP SCHEMA IF EXISTS s1, s2 CASCADE; CREATE SCHEMA s1; CREATE SCHEMA s2; CREATE TABLE s1.poi (region_id int, x int); CREATE TABLE s2.poi (region_id int, x int); CREATE TABLE c (y int);
+      INSERT INTO s1.poi VALUES (1, 1), (2, 1); INSERT INTO s2.poi VALUES (1, 1), (3, 2); INSERT INTO c VALUES (1)`, { populate: ['SELECT * FROM s2.poi WHERE x = 1', 'SELECT region_id FROM s1.poi', `SELECT * FROM ${from}`], query: `SELECT * FROM ${from}`, outcome: 'left alone' }]),
   ['a join whose condition means a table around it, not the one beside it', `${TWO}; CREATE TABLE z (region_id int, x int); CREATE TABLE c (x int); INSERT INTO a VALUES (3, 5); INSERT INTO z VALUES (3, 9); INSERT INTO c VALUES (5)`,
     itself('SELECT * FROM a WHERE a.region_id IN (SELECT d.region_id FROM z a, c JOIN b d ON a.x = c.x AND d.region_id = a.region_id)', { outcome: 'narrowed' })],
   ['a volatile function in a condition', TWO, { populate: ['SELECT * FROM a WHERE x > 5'], query: 'SELECT * FROM a WHERE x > 5 AND random() >= 0', outcome: 'left alone' }],
