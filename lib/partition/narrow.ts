@@ -124,12 +124,16 @@ function withKeys(keys: Iterable<PartitionKeyValue>, method: NarrowingMethod, co
   const literals = texts.map(text => keyLiteral(text, isBare))
   const rows = literals.map(literal => `(${literal})`).join(', ')
   const condition = (text: string): NarrowedQuery => ({ statements: [], sql: addCondition(shape.select, orNull(text, context)) })
+  const list = `${column} IN (${literals.join(', ')})`
   switch (method) {
-    case 'IN': return condition(`${column} IN (${literals.join(', ')})`)
+    case 'IN': return condition(list)
     case 'ANY': return condition(`${column} = ANY (${keyArray(all)})`)
     case 'VALUES': {
       // a first row of the column's own type gives the quoted ones that type too; without it they would be text
       const table = shape.tables[shape.anchor.table]!
+      // a WITH query of the table's name would be read in its place
+      const isHidden = table.schema === undefined && shape.select.withClause?.ctes.some(({ CommonTableExpr: query }) => query?.ctename === table.name)
+      if (isHidden && !isBare) return condition(list)
       const typed = `(SELECT x.${quoteIdentifier(shape.keyColumns.get(shape.anchor.table)!)} FROM ${tableText(table.schema, table.name)} AS x LIMIT 0)`
       return condition(`${column} IN (VALUES ${isBare ? rows : `(${typed}), ${rows}`})`)
     }

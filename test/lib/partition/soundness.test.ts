@@ -95,6 +95,8 @@ const CASES: readonly (readonly [title: string, tables: string, law: LawCase])[]
   ['GROUP BY ROLLUP with nothing to group', TWO, { populate: ['SELECT * FROM a WHERE x > 50'], query: 'SELECT region_id, count(*) FROM a WHERE x > 50 GROUP BY ROLLUP (region_id)' }],
   ['an output of a derived table that is named like a column', TWO, { populate: ['SELECT * FROM a WHERE x = 1'], query: 'SELECT * FROM (SELECT region_id, count(*) AS x FROM a GROUP BY region_id) v WHERE v.x = 1', outcome: 'either' }],
   ['a window function that is named like a column', TWO, { populate: ['SELECT * FROM a WHERE x = 1'], query: 'SELECT * FROM (SELECT region_id, row_number() OVER (ORDER BY region_id) AS x FROM a) v WHERE v.x = 1', outcome: 'either' }],
+  ['a WITH query named like the table whose key type VALUES take', "CREATE TABLE t (code text NOT NULL, x int); INSERT INTO t VALUES ('a', 1), ('b', 2)",
+    itself('WITH t AS (SELECT code AS region_id, x FROM t WHERE x = 1) SELECT * FROM t', { options: { method: 'VALUES' }, outcome: 'narrowed' })],
   ['a WITH query whose columns are renamed twice', 'CREATE TABLE t (region_id int, x int, y int); INSERT INTO t VALUES (1, 3, 4), (2, 4, 3)',
     itself('WITH q(a, x, y, region_id) AS (SELECT x, y, x, region_id FROM t) SELECT * FROM q AS r(w) WHERE r.x = 4', { outcome: 'narrowed' })],
   ['a recursive WITH query named like a table', TWO, { populate: ['SELECT * FROM a WHERE x = 5'], query: 'WITH RECURSIVE a AS (SELECT 1 AS region_id, 5 AS x UNION ALL SELECT region_id + 1, 5 FROM a WHERE region_id < 9) SELECT * FROM a WHERE x = 5', outcome: 'left alone' }],
