@@ -6,7 +6,7 @@ import { shapeOf, type QueryOptions } from './decompose.js'
 import { usableSets, type LookupOptions } from './key-sets.js'
 import type { PartitionKeyValue } from './key-types.js'
 import { narrowQuery, type NarrowingMethod, type NarrowOptions } from './narrow.js'
-import { rewriteWithStarTable, type StarOptions } from './star.js'
+import { rewriteWithStarTable, starText, type StarOptions } from './star.js'
 import { totalKeys } from './totals.js'
 
 /** Types that PostgreSQL compares with a text. */
@@ -69,6 +69,8 @@ export async function applyCache(sql: string, options: ApplyOptions): Promise<Ap
     if (catalogue?.dialect && (options.lazy || options.starTable !== undefined)) {
       throw new InvalidArgumentError({ argument: options.lazy ? 'lazy' : 'starTable', expected: 'a query that PostgreSQL runs', found: `one of ${catalogue.dialect}` })
     }
+    // one catalogue for all of a source's tables: what is read of the star table is found by the query's
+    if (options.starTable !== undefined && source && !options.catalogue) await readCatalogue(source, `SELECT FROM ${starText(options.starTable)}`)
     const reading: QueryOptions = { partitionKey, params: options.params, pureFunctions: options.pureFunctions, catalogue }
     const { usable, fragments } = await usableSets(sql, { ...options, catalogue })
     counts = { fragments: fragments.length, hits: 0 }

@@ -3,6 +3,7 @@ import { isSameTree, namesOf, walk, type Node } from '../sql/ast.js'
 import { parseStatement, printStatement } from '../sql/grammar.js'
 import { shapeOf, type QueryOptions } from './decompose.js'
 import { spelledOut } from './narrow.js'
+import { tableText } from './scope.js'
 
 /** The central table of a star, and where it holds the keys. */
 export interface StarOptions extends QueryOptions {
@@ -14,13 +15,19 @@ export interface StarOptions extends QueryOptions {
   starColumn?: string | undefined
 }
 
+/** The star table as it stands in FROM. */
+export function starText(starTable: StarOptions['starTable']): string {
+  return typeof starTable === 'string' ? tableText(undefined, starTable) : tableText(starTable.schema, starTable.name)
+}
+
 function columnNode(alias: string, column: string): Node {
   return { ColumnRef: { fields: [{ String: { sval: alias } }, { String: { sval: column } }] } }
 }
 
 /**
  * Joins a central table of partition keys: every table is tied to it, instead of one to another. Same rows, as long as that table
- * holds every key once. A query that reads it already comes back as it is.
+ * holds every key once. A query that reads it already comes back as it is. Without a catalogue that has the star table, columns need
+ * their tables' names.
  *
  * @throws {UnsupportedQueryError} rows without a key, or names, would be lost by that
  */
@@ -33,7 +40,7 @@ export function rewriteWithStarTable(sql: string, { starTable, starAlias = 'p0',
   if (hazard) throw new UnsupportedQueryError({ construct: hazard.construct, ...(hazard.position === undefined ? {} : { position: hazard.position }) })
   const column = starColumn ?? partitionKey
   const targetList = spelledOut(select)
-  checkNames(select, column, starAlias)
+  checkNames(select, starAlias, reading.catalogue?.tableFacts(schema, name)?.columns)
   if (!targetList) throw new UnsupportedQueryError({ construct: '* over columns joined by name, beside a star table' })
 
   const tied = [...aliases].flatMap(([alias, table]) => {
@@ -58,11 +65,11 @@ export function rewriteWithStarTable(sql: string, { starTable, starAlias = 'p0',
   return text
 }
 
-/** A bare name, or an alias, that the star table would make ambiguous. */
-function checkNames(select: object, column: string, starAlias: string): void {
+/** A bare name, or an alias, that the star table would make ambiguous; without its columns any bare name may be. */
+function checkNames(select: object, starAlias: string, columns: ReadonlyMap<string, unknown> | undefined): void {
   walk(select, ({ ColumnRef: ref, RangeVar: table, RangeSubselect: query }) => {
-    const names = namesOf(ref?.fields)
-    const isTaken = (names.length === 1 && names[0] === column) || (table?.alias?.aliasname ?? table?.relname) === starAlias || query?.alias?.aliasname === starAlias
-    if (isTaken) throw new UnsupportedQueryError({ construct: `the bare name ${names[0] ?? starAlias} beside a star table` })
+    const bare = ref?.fields.length === 1 && !ref.fields[0]!.A_Star ? namesOf(ref.fields)[0]! : undefined
+    const isTaken = (bare !== undefined && columns?.has(bare) !== false) || (table?.alias?.aliasname ?? table?.relname) === starAlias || query?.alias?.aliasname === starAlias
+    if (isTaken) throw new UnsupportedQueryError({ construct: `the bare name ${bare ?? starAlias} beside a star table` })
   })
 }

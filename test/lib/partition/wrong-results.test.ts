@@ -99,6 +99,25 @@ describe('wrong results of the system that came before', function () {
     expect(await rowsOf(client, pair)).to.deep.equal(await rowsOf(client, PAIR))
   })
 
+  it('W8: joins no star table beside a bare name that it has, or may have, too', async () => {
+    await client.query("CREATE TABLE centres (region_id int PRIMARY KEY, x int, title text); INSERT INTO centres SELECT i, 1, 'c' FROM generate_series(0, 9) i")
+    const cache = await createCache('memory', 'region_id', 'integer')
+    await populate('SELECT * FROM poi WHERE poi.x = 1', { source, cache })
+    const apply = (sql: string, options = {}) => applyCache(sql, { cache, starTable: 'centres', ...options })
+    for (const sql of ['SELECT poi.id FROM poi WHERE x = 1', 'SELECT poi.id FROM poi WHERE poi.x = 1 ORDER BY x']) {
+      const { sql: text, stats } = await apply(sql, { source })
+      expect(stats, text).to.deep.include({ narrowed: false, starred: false })
+      expect(await rowsOf(client, text)).to.deep.equal(await rowsOf(client, sql))
+    }
+    for (const sql of ['SELECT poi.id FROM poi WHERE poi.x = 1 AND size < 9', 'SELECT poi.id FROM poi WHERE poi.x = 1']) {
+      const { sql: text, stats } = await apply(sql, { source })
+      expect(stats, text).to.deep.include({ narrowed: true, starred: true })
+      expect(await rowsOf(client, text)).to.deep.equal(await rowsOf(client, sql))
+    }
+    expect((await apply('SELECT poi.id FROM poi WHERE poi.region_id > 0 AND size < 9')).stats.reason).to.contain('the bare name size')
+    await client.query('DROP TABLE centres')
+  })
+
   it('W9: forgets what was computed from a table that changed, and nothing else', async () => {
     const cache = await createCache('memory', 'region_id')
     const query = "SELECT * FROM regions WHERE country = 'IT'"
