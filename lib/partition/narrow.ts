@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { InvalidArgumentError, UnsupportedQueryError } from '../errors.js'
 import { isSameTree, type Node, type Select } from '../sql/ast.js'
-import { parseStatement, printStatement } from '../sql/grammar.js'
+import { parseSelect, parseStatement, printStatement } from '../sql/grammar.js'
 import { quoteIdentifier } from '../sql/quote.js'
 import { shapeOf, type QueryOptions } from './decompose.js'
 import { narrowForeign } from './foreign-sql.js'
@@ -106,8 +106,9 @@ function throughTable(rows: string, isJoin: boolean, context: Context): Narrowed
   if (!isJoin || context.keepsNulls || !targetList || namesKeyColumn(shape.select)) {
     return { statements, sql: addCondition(shape.select, orNull(`${column} IN (SELECT ${name}.partition_key FROM ${name})`, context)) }
   }
-  const joined: Node = { RangeVar: { relname: name, inh: true, relpersistence: 'p' } as Node['RangeVar'] & object }
-  const fromClause = [...shape.select.fromClause ?? [], joined]
+  // two keys may be one value of the column, and a join would answer its rows twice
+  const distinct = parseSelect(`SELECT FROM (SELECT DISTINCT ${name}.partition_key FROM ${name}) AS ${name}`)
+  const fromClause = [...shape.select.fromClause ?? [], ...distinct.fromClause ?? []]
   return { statements, sql: addCondition(shape.select, `${column} = ${name}.partition_key`, { fromClause, targetList }) }
 }
 

@@ -5,7 +5,7 @@ import { applyCache } from '../../../lib/partition/apply.js'
 import { createCache } from '../../../lib/partition/create-cache.js'
 import type { PartitionCache } from '../../../lib/partition/cache.js'
 import type { Datatype } from '../../../lib/partition/key-types.js'
-import { NARROWING_METHODS } from '../../../lib/partition/narrow.js'
+import { NARROWING_METHODS, narrowQuery } from '../../../lib/partition/narrow.js'
 import { populate } from '../../../lib/partition/populate.js'
 import type { Source } from '../../../lib/source/fetcher.js'
 import { lawDatabase, rowsOf } from './narrowing-law.js'
@@ -76,6 +76,17 @@ describe('the ways to narrow', function () {
       await cache.close()
     })
   }
+
+  it('keep a row once where two keys are one value of its column', async () => {
+    await client.query("CREATE TABLE days (k date NOT NULL, x int); INSERT INTO days VALUES ('2024-01-01', 1)")
+    const query = 'SELECT * FROM days WHERE x = 1'
+    const keys = [new Date('2024-01-01T00:00:00Z'), new Date('2024-01-01T10:00:00Z')]
+    for (const method of NARROWING_METHODS) {
+      const { sql, statements } = narrowQuery(query, { partitionKey: 'k', nullKeys: 'none', method, ...(method === 'IN_SUBQUERY' ? { subquery: "VALUES (date '2024-01-01')" } : { keys }) })
+      for (const statement of statements) await client.query(statement)
+      expect(await rowsOf(client, sql), method).to.deep.equal(await rowsOf(client, query))
+    }
+  })
 
   it('end in an error, and never in fewer rows, where a set is gone that lazy SQL was made for', async () => {
     const cache = await fill('gone', 'int4', 'integer', ['1', '2', '3'])
