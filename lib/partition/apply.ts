@@ -4,13 +4,10 @@ import type { Source } from '../source/fetcher.js'
 import { readCatalogue } from './catalogue.js'
 import { shapeOf, type QueryOptions } from './decompose.js'
 import { usableSets, type LookupOptions } from './key-sets.js'
-import type { PartitionKeyValue } from './key-types.js'
+import { TEXT_TYPES, type PartitionKeyValue } from './key-types.js'
 import { narrowQuery, type NarrowingMethod, type NarrowOptions } from './narrow.js'
 import { rewriteWithStarTable, starText, type StarOptions } from './star.js'
 import { totalKeys } from './totals.js'
-
-/** Types that PostgreSQL compares with a text. */
-const TEXT_TYPES: ReadonlySet<string> = new Set(['text', 'varchar', 'bpchar', 'name'])
 
 /** How a query is narrowed with what is cached. */
 export interface ApplyOptions extends LookupOptions, Pick<NarrowOptions, 'nullKeys' | 'analyzeTmpTable'>, Partial<Pick<StarOptions, 'starTable' | 'starAlias' | 'starColumn'>> {

@@ -3,13 +3,12 @@ import { formatTimestamp } from '../batch/temporal.js'
 import { KeyTypeError } from '../errors.js'
 import { canonicalNumber } from '../sql/decimal.js'
 import type { Catalogue } from './decompose.js'
-import type { Datatype, PartitionKeyValue } from './key-types.js'
+import { TEXT_TYPES, type Datatype, type PartitionKeyValue } from './key-types.js'
 import type { QueryShape } from './shape.js'
 
 const INTEGERS: ReadonlySet<string> = new Set(['int2', 'int4', 'int8'])
-const TEXTS: ReadonlySet<string> = new Set(['text', 'varchar', 'bpchar', 'name'])
 /** Types of which equal values have one text. */
-const TEXT_LIKE: ReadonlySet<string> = new Set([...TEXTS, 'uuid', 'date', 'enum', 'bool', 'int2', 'int4', 'int8'])
+const TEXT_LIKE: ReadonlySet<string> = new Set([...TEXT_TYPES, 'uuid', 'date', 'enum', 'bool', 'int2', 'int4', 'int8'])
 
 const STORABLE: Record<Datatype, ReadonlySet<string>> = {
   integer: new Set([...INTEGERS, 'numeric', 'oid']),

@@ -10,6 +10,9 @@ export type PartitionKeyValue = number | bigint | string | Date
 /** One value as backends hold it: as above, but timestamps are microseconds since 1970 (bigint). Equal values are `===`. */
 export type StoredKey = number | bigint | string
 
+/** PostgreSQL's types that hold texts, and compare with each other. */
+export const TEXT_TYPES: ReadonlySet<string> = new Set(['text', 'varchar', 'bpchar', 'name'])
+
 export const DATATYPES: readonly Datatype[] = ['integer', 'float', 'text', 'timestamp']
 
 const INT64_MAX = 9223372036854775807n

@@ -42,6 +42,8 @@ export interface KnownConditions {
   readonly tables: readonly string[]
   readonly byTables: ReadonlyMap<string, readonly Expression[]>
   readonly isKey: (column: Expression) => boolean
+  /** Whether the key's columns are known to read a quoted literal alike. */
+  readonly areKeysAlike: boolean
 }
 
 function tablesKey(expression: Expression): string {
@@ -50,31 +52,32 @@ function tablesKey(expression: Expression): string {
   return [...tables].sort((a, b) => a - b).join(' ')
 }
 
-function overKey(expression: Expression, isKey: (column: Expression) => boolean): Expression {
-  return isKeyCondition(expression, isKey) ? mapColumns(expression, column => isKey(column) ? KEY : column) : expression
+function overKey(expression: Expression, { isKey, areKeysAlike }: Pick<KnownConditions, 'isKey' | 'areKeysAlike'>): Expression {
+  return isKeyCondition(expression, isKey, areKeysAlike) ? mapColumns(expression, column => isKey(column) ? KEY : column) : expression
 }
 
 /** What a query's shape knows. */
-export function knownConditions({ tables, conditions, keyColumns }: QueryShape): KnownConditions {
+export function knownConditions({ tables, conditions, keyColumns, areKeysAlike }: QueryShape): KnownConditions {
   const isKey = (column: Expression): boolean => column.k === 'col' && keyColumns.get(column.table) === column.column
   const byTables = new Map<string, Expression[]>()
   for (const { expression } of conditions) {
-    const known = overKey(expression, isKey)
+    const known = overKey(expression, { isKey, areKeysAlike })
     const slot = tablesKey(known)
     byTables.set(slot, [...byTables.get(slot) ?? [], known])
   }
-  return { byTables, isKey, tables: tables.map(({ text }) => text) }
+  return { byTables, isKey, areKeysAlike, tables: tables.map(({ text }) => text) }
 }
 
-function isImplied(wanted: Expression, { byTables, isKey }: KnownConditions): boolean {
+function isImplied(wanted: Expression, conditions: KnownConditions): boolean {
+  const { byTables, isKey } = conditions
   const isTie = wanted.k === 'cmp' && wanted.op === '=' && isKey(wanted.left) && isKey(wanted.right)
   if (isTie) return true
-  const condition = overKey(wanted, isKey)
+  const condition = overKey(wanted, conditions)
   const slot = tablesKey(condition)
   const known = byTables.get(slot) ?? []
   if (known.some(one => implies(one, condition))) return true
   // (a.x = 1 OR b.y = 2) follows from a.x = 1 alone
-  return condition.k === 'or' && condition.args.some(arg => isImplied(arg, { byTables, isKey, tables: [] }))
+  return condition.k === 'or' && condition.args.some(arg => isImplied(arg, conditions))
 }
 
 /** Tried assignments of tables per pattern, so that a query over many look-alike tables ends. */
@@ -120,11 +123,12 @@ export function patternConditions({ tables, conditions, key }: Pattern): KnownCo
     }
   }
   const isKey = (column: Expression): boolean => column.k === 'col' && keys.has(keyOf(column))
+  const areKeysAlike = tables.length === 1
   const byTables = new Map<string, Expression[]>()
   for (const condition of conditions) {
-    const known = overKey(condition, isKey)
+    const known = overKey(condition, { isKey, areKeysAlike })
     const slot = tablesKey(known)
     byTables.set(slot, [...byTables.get(slot) ?? [], known])
   }
-  return { tables, byTables, isKey }
+  return { tables, byTables, isKey, areKeysAlike }
 }

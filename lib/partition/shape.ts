@@ -1,12 +1,13 @@
 import { UnsupportedQueryError } from '../errors.js'
 import { namesOf, walk, type Node, type Select } from '../sql/ast.js'
-import { eachColumn, isLiteral, type ColumnExpression, type Expression } from '../sql/expression.js'
+import { eachColumn, type ColumnExpression, type Expression } from '../sql/expression.js'
 import { characterAt, parseSelect } from '../sql/grammar.js'
 import { conditionsOf, isPlainMember, keyOf } from '../sql/normal-form.js'
 import { showsOrder, volatilityOf } from '../sql/volatility.js'
 import { resolveColumn } from './convert.js'
 import { flatten, hasAggregate, type Flattened } from './flatten.js'
 import { parseForeign } from './foreign-statement.js'
+import { TEXT_TYPES } from './key-types.js'
 import { Uncacheable, type ReadingOptions, type ShapeTable } from './scope.js'
 
 /** A condition of a query, and the tables it speaks of. */
@@ -30,6 +31,8 @@ export interface QueryShape {
   readonly aliases: ReadonlyMap<string, number>
   /** Tables tied by the key, and the column that holds it in each. */
   readonly keyColumns: ReadonlyMap<number, string>
+  /** Whether those columns are known to read a quoted literal alike. */
+  readonly areKeysAlike: boolean
   /** Whether rows without a key can be in the answer. */
   readonly isNullable: boolean
   /** Why the query's answer is not certain even without narrowing, so that narrowing it could show. */
@@ -93,12 +96,22 @@ class Equalities {
   }
 }
 
-function equalitiesOf(conditions: readonly Expression[], partitionKey: string): Equalities {
+/** What the columns that read quoted literals alike share: `'2024-01-01 10:00'` is one value to a date, another to a timestamp. */
+function literalsOf({ table, column }: ColumnExpression, { tables, reading }: Flattened): string | undefined {
+  const { schema, name } = tables[table]!
+  const { type, kind } = reading.options.tableFacts?.(schema, name)?.columns.get(column) ?? {}
+  return kind ?? (type === undefined || type === 'domain' ? undefined : TEXT_TYPES.has(type) ? 'text' : type)
+}
+
+function equalitiesOf(conditions: readonly Expression[], flat: Flattened): Equalities {
   const equalities = new Equalities()
+  const { partitionKey } = flat.reading.options
   for (const condition of conditions) {
     if (condition.k !== 'cmp' || condition.op !== '=' || condition.left.k !== 'col') continue
-    const isKnown = condition.right.k === 'col' || (isLiteral(condition.right) && condition.left.column === partitionKey)
-    if (isKnown) equalities.join(keyOf(condition.left), keyOf(condition.right))
+    const { left, right } = condition
+    const literals = literalsOf(left, flat)
+    const isKnown = right.k === 'col' || (left.column === partitionKey && (right.k === 'num' || isPlainText(right, literals !== undefined)))
+    if (isKnown) equalities.join(keyOf(left), `${right.k === 'text' ? `${literals ?? ''} ` : ''}${keyOf(right)}`)
   }
   return equalities
 }
@@ -184,23 +197,29 @@ function isKeyColumn(expression: Expression, keyColumns: ReadonlyMap<number, str
   return expression.k === 'col' && keyColumns.get(expression.table) === expression.column
 }
 
-/** A text that every text type compares alike: `char(n)` ignores blanks at the end. */
-function isPlainText(value: Expression): boolean {
-  return value.k === 'text' && !value.value.endsWith(' ')
+/**
+ * A text that the key columns read alike. Of text types `char(n)` ignores blanks at the end, and `name` cuts at 64 bytes; where the
+ * types are not known, digits could be a time or a number, which each type rounds in its own way.
+ */
+function isPlainText(value: Expression, areAlike: boolean): boolean {
+  return value.k === 'text' && !value.value.endsWith(' ') && Buffer.byteLength(value.value) < 64 && (areAlike || !/\d/.test(value.value))
 }
 
-/** Whether a condition compares the key itself with literals: then it holds for the key of every tied table. */
-export function isKeyCondition(expression: Expression, isKey: (column: Expression) => boolean): boolean {
-  if (expression.k === 'in') return isKey(expression.arg) && expression.values.every(value => value.k === 'num' ? isPlainMember(value) : isPlainText(value))
+/**
+ * Whether a condition compares the key itself with literals: then it holds for the key of every tied table. `areAlike`: whether the
+ * key's columns are known to read literals alike.
+ */
+export function isKeyCondition(expression: Expression, isKey: (column: Expression) => boolean, areAlike: boolean): boolean {
+  if (expression.k === 'in') return isKey(expression.arg) && expression.values.every(value => value.k === 'num' ? isPlainMember(value) : isPlainText(value, areAlike))
   if (expression.k !== 'cmp' || !isKey(expression.left)) return false
   // the order of texts depends on a column's collation, equality does not
-  return expression.right.k === 'num' || (isPlainText(expression.right) && (expression.op === '=' || expression.op === '<>'))
+  return expression.right.k === 'num' || (isPlainText(expression.right, areAlike) && (expression.op === '=' || expression.op === '<>'))
 }
 
-function conditionOf(expression: Expression, keyColumns: ReadonlyMap<number, string>): Condition {
+function conditionOf(expression: Expression, keyColumns: ReadonlyMap<number, string>, areAlike: boolean): Condition {
   const isKey = (column: Expression): boolean => isKeyColumn(column, keyColumns)
   const isTie = expression.k === 'cmp' && expression.op === '=' && isKey(expression.left) && isKey(expression.right)
-  return { expression, mask: maskOf(expression), kind: isTie ? 'tie' : isKeyCondition(expression, isKey) ? 'key' : 'plain' }
+  return { expression, mask: maskOf(expression), kind: isTie ? 'tie' : isKeyCondition(expression, isKey, areAlike) ? 'key' : 'plain' }
 }
 
 /** A condition that no NULL in `column` survives. */
@@ -222,16 +241,18 @@ export function readShape(sql: string, options: ReadingOptions): QueryShape {
   checkStatement(select, sql, dialect ? { ...options, volatility: () => 'immutable' } : options)
   const flat = flatten(select, options)
   const expressions = conditionsOf({ k: 'and', args: flat.conditions })
-  const equalities = equalitiesOf(expressions, options.partitionKey)
+  const equalities = equalitiesOf(expressions, flat)
   const { alias, key } = chooseAnchor(select, flat, equalities, sql)
   const keyColumns = keyColumnsOf(expressions, equalities, key, options.partitionKey)
-  const conditions = expressions.map(expression => conditionOf(expression, keyColumns)).filter(({ mask }) => mask !== 0)
+  const literals = new Set([...keyColumns].map(([table, column]) => literalsOf({ k: 'col', table, column }, flat)))
+  const areKeysAlike = keyColumns.size === 1 || (literals.size === 1 && !literals.has(undefined))
+  const conditions = expressions.map(expression => conditionOf(expression, keyColumns, areKeysAlike)).filter(({ mask }) => mask !== 0)
   const base = flat.tables[key.table]!
   const unknown = dialect && [...keyColumns].find(([table, column]) => !tableFacts?.(flat.tables[table]!.schema, flat.tables[table]!.name)?.columns.has(column))
   if (unknown) refuse(`the column ${unknown[1]}, which ${flat.tables[unknown[0]]!.text} does not have`, sql)
   const isNotNull = options.tableFacts?.(base.schema, base.name)?.columns.get(key.column)?.notNull ?? false
   return {
-    select, conditions, keyColumns,
+    select, conditions, keyColumns, areKeysAlike,
     tables: flat.tables,
     aliases: new Map([...flat.scope.bindings].flatMap(([name, binding]) => binding.kind === 'table' ? [[name, binding.table] as const] : [])),
     leftOut: flat.leftOut.map(({ reason, location }) => ({ reason, position: characterAt(sql, location) })),

@@ -16,6 +16,7 @@ const NUMBERS = 'CREATE TABLE t (region_id int, x int); INSERT INTO t VALUES (1,
 const DOUBLES = "CREATE TABLE t (region_id int, d float8); INSERT INTO t VALUES (1, 0.1), (2, 0.01), (3, 9007199254740992), (4, 'NaN'), (5, '-Infinity'), (6, -0.0), (7, NULL)"
 const INSTANTS = "CREATE TABLE t (region_id int, x timestamptz, i interval, ts timestamp, day date); INSERT INTO t VALUES (1, '2024-03-10 12:00+00', '1 day', '2024-03-10 01:00', '2024-01-01'), (2, '2024-03-10 02:00+00', '1 day', '2024-03-10 20:00', '2025-01-01')"
 const TWO = 'CREATE TABLE a (region_id int, x int); CREATE TABLE b (region_id int, y int); INSERT INTO a VALUES (1, 5), (2, 6), (3, NULL), (4, 1); INSERT INTO b SELECT i, 5 FROM generate_series(3, 8) i'
+const DAYS = "CREATE TABLE a (region_id date, x int); CREATE TABLE b (region_id timestamp, y int); INSERT INTO a VALUES ('2024-01-01', 1), ('2024-01-02', 1); INSERT INTO b VALUES ('2024-01-01', 1), ('2024-01-01 10:00', 2)"
 
 const CASES: readonly (readonly [title: string, tables: string, law: LawCase])[] = [
   ['a division by 2.0, which is not one by 2', NUMBERS, itself('SELECT * FROM t WHERE x / 2.0 > 1', { outcome: 'narrowed' })],
@@ -81,6 +82,19 @@ const CASES: readonly (readonly [title: string, tables: string, law: LawCase])[]
     { datatype: 'float', populate: ['SELECT * FROM b'], query: 'SELECT * FROM a, b WHERE a.region_id = b.region_id', withSource: true, outcome: 'left alone' }],
   ['keys of date and timestamptz', "CREATE TABLE a (region_id date); CREATE TABLE b (region_id timestamptz); INSERT INTO a VALUES ('2024-01-01'); INSERT INTO b VALUES ('2024-01-01 05:00+00')",
     { datatype: 'timestamp', populate: ['SELECT * FROM a', 'SELECT * FROM b'], query: 'SELECT * FROM a, b WHERE a.region_id = b.region_id', session: NEW_YORK, withSource: true, outcome: 'left alone' }],
+  ['a literal that is another value to the key of another table: date and timestamp', DAYS,
+    itself("SELECT * FROM a, b WHERE a.region_id = b.region_id AND a.region_id = '2024-01-01 10:00' AND b.y = 1", { datatype: 'timestamp', outcome: 'narrowed' })],
+  ['a literal that is another value to the key of another table: in a list', DAYS,
+    itself("SELECT * FROM a, b WHERE a.region_id = b.region_id AND a.region_id IN ('2024-01-01 10:00', '2023-01-01 10:00') AND b.y = 1", { datatype: 'timestamp', outcome: 'narrowed' })],
+  ['a literal that is another value to the key of another table: real and double precision', 'CREATE TABLE a (region_id real, x int); CREATE TABLE b (region_id float8, y int); INSERT INTO a VALUES (0.1, 1); INSERT INTO b VALUES (0.1::real, 1)',
+    itself('SELECT * FROM a, b WHERE a.region_id = b.region_id AND a.region_id = $1 AND b.y = 1', { datatype: 'float', params: [0.1], outcome: 'narrowed' })],
+  ['a literal that is another value to the key of another table: name', `CREATE TABLE a (region_id name, x int); CREATE TABLE b (region_id text, y int); INSERT INTO a VALUES ('${'n'.repeat(70)}', 1); INSERT INTO b VALUES ('${'n'.repeat(63)}', 1)`,
+    itself(`SELECT * FROM a, b WHERE a.region_id = b.region_id AND a.region_id = '${'n'.repeat(70)}' AND b.y = 1`, { datatype: 'text', outcome: 'narrowed' })],
+  ['keys that are equal to one literal, and not to each other', DAYS,
+    { datatype: 'timestamp', populate: ['SELECT * FROM a WHERE x = 1', 'SELECT * FROM b WHERE y = 2'], outcome: 'left alone',
+      query: "SELECT * FROM a, b WHERE a.region_id = '2024-01-01 10:00' AND b.region_id = '2024-01-01 10:00' AND a.x = 1 AND b.y = 2" }],
+  ['keys of one type that are equal to one literal', DAYS,
+    { datatype: 'timestamp', populate: ['SELECT * FROM a WHERE x = 1'], query: "SELECT * FROM a, a AS c WHERE a.region_id = '2024-01-01' AND c.region_id = '2024-01-01' AND a.x = 1", withSource: true }],
   ['keys of citext', "CREATE EXTENSION IF NOT EXISTS citext SCHEMA public; CREATE TABLE t (region_id citext, x int); INSERT INTO t VALUES ('N', 5), ('n', 6)", itself('SELECT * FROM t WHERE x = 5', { outcome: 'left alone' })],
   ['keys whose collation ignores case', "CREATE COLLATION nocase (provider = icu, locale = 'und-u-ks-level2', deterministic = false); CREATE TABLE t (region_id text COLLATE nocase, x int); INSERT INTO t VALUES ('N', 5), ('n', 6)",
     itself("SELECT * FROM t WHERE region_id = 'n'", { outcome: 'left alone' })],
