@@ -168,9 +168,11 @@ function slotOf(condition: Expression): string | undefined {
   return isNumberList(condition) ? `in ${keyOf(listOf(condition).arg)}` : undefined
 }
 
+/** A list that can be intersected: 0.1 and 0.100000001 are two numbers, and one `real`. */
 function isNumberList(condition: Expression): boolean {
-  return condition.k === 'in' ? !condition.negated && condition.values[0]?.k === 'num'
-    : condition.k === 'cmp' && condition.op === '=' && condition.right.k === 'num'
+  const isPlain = (value: Literal): boolean => value.k === 'num' && isPlainMember(value)
+  return condition.k === 'in' ? !condition.negated && condition.values.every(isPlain)
+    : condition.k === 'cmp' && condition.op === '=' && isLiteral(condition.right) && isPlain(condition.right)
 }
 
 function listOf(condition: Expression): Pick<InExpression, 'arg' | 'values'> {

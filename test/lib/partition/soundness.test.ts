@@ -35,7 +35,7 @@ const CASES: readonly (readonly [title: string, tables: string, law: LawCase])[]
   ['three equalities of which no two agree', NUMBERS, { populate: ['SELECT * FROM t WHERE x = 3'], query: 'SELECT * FROM t WHERE x = 3 AND x = 8 AND x = 1', outcome: 'either' }],
   ['BETWEEN SYMMETRIC', NUMBERS, itself('SELECT * FROM t WHERE x BETWEEN SYMMETRIC 9 AND 3', { outcome: 'narrowed' })],
   ['NOT BETWEEN SYMMETRIC', NUMBERS, itself('SELECT * FROM t WHERE x NOT BETWEEN SYMMETRIC 9 AND 3', { outcome: 'narrowed' })],
-  ...['r IN (0.1, 0.1)', 'r IN (0.1, NULL)', 'r IN (0.1, 7)', 'r NOT IN (0.1, 0.1)', 'NOT (r = 0.1 OR r = 2.5)', 'r = 0.1 OR r = 2.5', 'r <> ALL (ARRAY[0.1, 2.5])', 'r IN (0.1, 2.5) AND r <= 0.1', 'r > 0.1 AND r NOT IN (0.1, 7)']
+  ...['r IN (0.1, 0.1)', 'r IN (0.1, NULL)', 'r IN (0.1, 7)', 'r NOT IN (0.1, 0.1)', 'NOT (r = 0.1 OR r = 2.5)', 'r = 0.1 OR r = 2.5', 'r <> ALL (ARRAY[0.1, 2.5])', 'r IN (0.1, 2.5) AND r <= 0.1', 'r > 0.1 AND r NOT IN (0.1, 7)', 'r IN (0.1, 7) AND r IN (0.100000001, 7)', 'r IN (0.1, 7) AND r IN (7, 2.5)']
     .map((condition): [string, string, LawCase] => [`numbers that a real does not hold: ${condition}`, 'CREATE TABLE t (region_id int, r real); INSERT INTO t VALUES (1, 0.1), (2, 7), (3, 2.5), (4, NULL)',
       { populate: [`SELECT * FROM t WHERE ${condition}`, 'SELECT * FROM t WHERE r <= 0.1', 'SELECT * FROM t WHERE r = 0.1', 'SELECT * FROM t WHERE r NOT IN (0.1, 7)', 'SELECT * FROM t WHERE r <> 0.1'],
         query: `SELECT * FROM t WHERE ${condition}`, outcome: 'either' }]),
