@@ -1,9 +1,10 @@
 import { namesOf, walk, type FunctionCall, type Node, type OperatorExpression, type Select, type SubLink, type TypeName } from '../sql/ast.js'
 import { canonicalNumber } from '../sql/decimal.js'
 import { isComparison, isLiteral, type Comparison, type Expression, type Literal } from '../sql/expression.js'
-import { areAlike, comparison, conjunction, disjunction, isPlainMember, membership, negation, nullTest, operation } from '../sql/normal-form.js'
+import { areAlike, comparison, conjunction, disjunction, isPlainMember, isPlainText, membership, negation, nullTest, operation } from '../sql/normal-form.js'
 import { quoteIdentifier } from '../sql/quote.js'
 import { isPlainOperator, isPlainType, volatilityOf } from '../sql/volatility.js'
+import { TEXT_TYPES } from './key-types.js'
 import { parameterLiteral } from './parameter.js'
 import { isSteadyComparison, isSteadyTime, isTimeType, timeTypeOf } from './times.js'
 import { tableText, Uncacheable, type Binding, type ReadingOptions, type Scope, type ShapeTable } from './scope.js'
@@ -287,6 +288,11 @@ function inArray(lexpr: Node, rexpr: Node, negated: boolean, scope: Scope, readi
     // an array has a type of its own, a list takes that of what it is compared with
     const isPlain = items.every(item => !item.A_Const || (item.A_Const.fval === undefined && item.A_Const.ival === undefined) || isPlainMember(constant(item, true) as Literal))
     if (!isPlain) throw new Uncacheable('an array of numbers that single precision does not hold')
+    const texts = items.map(item => side(item, scope, reading)).flatMap(item => item.k === 'text' ? [item.value] : [])
+    const compared = typeOf(convert(lexpr, scope, reading), reading)
+    if (!texts.every(isPlainText) || (texts.length > 0 && compared !== undefined && !TEXT_TYPES.has(compared))) {
+      throw new Uncacheable('an array of texts, which a list could take for other values')
+    }
     return inList(lexpr, items, negated, scope, reading)
   }
   const arg = convert(lexpr, scope, reading)

@@ -2,7 +2,7 @@ import { UnsupportedQueryError } from '../errors.js'
 import { namesOf, walk, type Node, type Select } from '../sql/ast.js'
 import { eachColumn, type ColumnExpression, type Expression } from '../sql/expression.js'
 import { characterAt, parseSelect } from '../sql/grammar.js'
-import { conditionsOf, isPlainMember, keyOf } from '../sql/normal-form.js'
+import { conditionsOf, isPlainMember, isPlainText, keyOf } from '../sql/normal-form.js'
 import { showsOrder, volatilityOf } from '../sql/volatility.js'
 import { resolveColumn } from './convert.js'
 import { flatten, hasAggregate, type Flattened } from './flatten.js'
@@ -110,7 +110,7 @@ function equalitiesOf(conditions: readonly Expression[], flat: Flattened): Equal
     if (condition.k !== 'cmp' || condition.op !== '=' || condition.left.k !== 'col') continue
     const { left, right } = condition
     const literals = literalsOf(left, flat)
-    const isKnown = right.k === 'col' || (left.column === partitionKey && (right.k === 'num' || isPlainText(right, literals !== undefined)))
+    const isKnown = right.k === 'col' || (left.column === partitionKey && (right.k === 'num' || isReadAlike(right, literals !== undefined)))
     if (isKnown) equalities.join(keyOf(left), `${right.k === 'text' ? `${literals ?? ''} ` : ''}${keyOf(right)}`)
   }
   return equalities
@@ -197,12 +197,9 @@ function isKeyColumn(expression: Expression, keyColumns: ReadonlyMap<number, str
   return expression.k === 'col' && keyColumns.get(expression.table) === expression.column
 }
 
-/**
- * A text that the key columns read alike. Of text types `char(n)` ignores blanks at the end, and `name` cuts at 64 bytes; where the
- * types are not known, digits could be a time or a number, which each type rounds in its own way.
- */
-function isPlainText(value: Expression, areAlike: boolean): boolean {
-  return value.k === 'text' && !value.value.endsWith(' ') && Buffer.byteLength(value.value) < 64 && (areAlike || !/\d/.test(value.value))
+/** A text that the key columns read alike. Where their types are not known, digits could be a time or a number, which each type rounds in its own way. */
+function isReadAlike(value: Expression, areAlike: boolean): boolean {
+  return value.k === 'text' && isPlainText(value.value) && (areAlike || !/\d/.test(value.value))
 }
 
 /**
@@ -210,10 +207,10 @@ function isPlainText(value: Expression, areAlike: boolean): boolean {
  * key's columns are known to read literals alike.
  */
 export function isKeyCondition(expression: Expression, isKey: (column: Expression) => boolean, areAlike: boolean): boolean {
-  if (expression.k === 'in') return isKey(expression.arg) && expression.values.every(value => value.k === 'num' ? isPlainMember(value) : isPlainText(value, areAlike))
+  if (expression.k === 'in') return isKey(expression.arg) && expression.values.every(value => value.k === 'num' ? isPlainMember(value) : isReadAlike(value, areAlike))
   if (expression.k !== 'cmp' || !isKey(expression.left)) return false
   // the order of texts depends on a column's collation, equality does not
-  return expression.right.k === 'num' || (isPlainText(expression.right, areAlike) && (expression.op === '=' || expression.op === '<>'))
+  return expression.right.k === 'num' || (isReadAlike(expression.right, areAlike) && (expression.op === '=' || expression.op === '<>'))
 }
 
 function conditionOf(expression: Expression, keyColumns: ReadonlyMap<number, string>, areAlike: boolean): Condition {

@@ -41,6 +41,11 @@ export function isPlainMember(value: Literal): boolean {
   return value.k === 'text' || isExactReal(value.text)
 }
 
+/** Whether a text is one value to every text type: `char(n)` ignores blanks at the end, `name` cuts at 64 bytes. */
+export function isPlainText(text: string): boolean {
+  return !text.endsWith(' ') && Buffer.byteLength(text) < 64
+}
+
 /** `x IN (…)` in its shortest form. `values` hold no NULL; one value alone is an equality, the same one twice may not be. */
 export function membership(arg: Expression, values: readonly Literal[], negated: boolean): Expression {
   if (values.length === 0) return bool(negated)
