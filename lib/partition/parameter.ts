@@ -3,14 +3,23 @@ import type { Expression } from '../sql/expression.js'
 import { arrayLiteral } from '../sql/quote.js'
 import { Uncacheable } from './scope.js'
 
+/** A moment as UTC has it. */
+function momentText(date: Date): string {
+  return date.toISOString().replace('T', ' ').replace('Z', '+00')
+}
+
+/** Whether this process's clock shows something else than UTC's: drivers send what it shows, and a timestamp ignores the offset. */
+function isLocal(value: unknown): value is Date {
+  return value instanceof Date && Number.isFinite(value.getTime()) && value.getTimezoneOffset() !== 0
+}
+
 /** As the server would be sent it. Undefined: a value that has no one text. */
 function textOf(value: unknown): string | undefined {
   switch (typeof value) {
     case 'string': return value
     case 'number': case 'bigint': return String(value)
     case 'boolean': return value ? 'true' : 'false'
-    // the offset is read by timestamptz, and ignored by timestamp, where the driver sends local time: UTC is what millrace's own sources run in
-    default: return value instanceof Date && Number.isFinite(value.getTime()) ? value.toISOString().replace('T', ' ').replace('Z', '+00') : undefined
+    default: return value instanceof Date && Number.isFinite(value.getTime()) && !isLocal(value) ? momentText(value) : undefined
   }
 }
 
@@ -19,6 +28,7 @@ function textOf(value: unknown): string | undefined {
  *
  * A parameter takes the type of what it meets, and so does a quoted literal; a bare number does not: against a `real` column 5.1
  * is compared as double precision. So numbers stand bare only where a `real` holds them exactly, as both ways are one then.
+ * A `Date` beside a clock that is not UTC's is a moment, and compares as sent with columns of moments alone.
  */
 export function parameterLiteral(value: unknown, isCompared: boolean): Expression {
   if (value === null) return { k: 'null' }
@@ -28,6 +38,7 @@ export function parameterLiteral(value: unknown, isCompared: boolean): Expressio
     const text = canonicalNumber(String(value))
     if (text !== undefined) return { k: 'num', text }
   }
+  if (isCompared && isLocal(value)) return { k: 'text', value: momentText(value), type: 'timestamptz' }
   const text = Array.isArray(value) ? arrayText(value) : textOf(value)
   if (text === undefined) throw new Uncacheable(`a parameter of type ${typeof value}`)
   return { k: 'text', value: text }

@@ -181,6 +181,24 @@ describe('a narrowed query answers the same rows', function () {
     })
   }
 
+  const moments = [new Date('2024-01-01T00:00:00Z'), new Date('2024-01-03T00:00:00Z')]
+  for (const [condition, param] of [['x >= $1', moments[0]], ['x = ANY ($1)', moments], ['greatest(x, $1) = x', moments[0]]] as const) {
+    it(`with a Date in a process that is not in UTC: ${condition}`, async () => {
+      const { TZ } = process.env
+      process.env['TZ'] = 'America/New_York'
+      try {
+        for (const type of ['timestamp', 'date', 'timestamptz']) {
+          await client.query(`CREATE TABLE t_${type} (region_id int, x ${type}); INSERT INTO t_${type} VALUES (1, '2023-12-31 19:00'), (2, '2024-01-01 00:00+00'), (3, '2022-01-02 00:00'), (4, '2024-01-02 00:00')`)
+          const { reports } = await expectSameRows(client, source, itself(`SELECT * FROM t_${type} WHERE ${condition}`, { params: [param] }))
+          expect(reports[0]!.outcomes[0]!.keys, type).to.equal(type !== 'timestamptz' || condition.startsWith('greatest') ? 4 : condition.startsWith('x >=') ? 2 : 1)
+        }
+      } finally {
+        if (TZ === undefined) delete process.env['TZ']
+        else process.env['TZ'] = TZ
+      }
+    })
+  }
+
   const unstable: readonly (readonly [title: string, tables: string, construct: RegExp])[] = [
     ['row-level security that hides rows from this user', `CREATE TABLE v (region_id int, x int, who text); ALTER TABLE v ENABLE ROW LEVEL SECURITY; ALTER TABLE v FORCE ROW LEVEL SECURITY;
       CREATE POLICY p ON v USING (who = current_user); DO $$ BEGIN CREATE ROLE millrace_test_reader; EXCEPTION WHEN duplicate_object THEN NULL; END $$; GRANT USAGE ON SCHEMA public TO millrace_test_reader; GRANT SELECT ON v TO millrace_test_reader`, /row-level security/],
