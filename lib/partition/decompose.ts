@@ -88,7 +88,7 @@ function checkOptions(sql: unknown, { partitionKey }: QueryOptions): void {
 export function shapeOf(sql: string, options: QueryOptions): QueryShape {
   checkOptions(sql, options)
   const { partitionKey, params, pureFunctions, catalogue } = options
-  return shapes.get(optionsKey(sql, { partitionKey, params, pureFunctions }), catalogue, () => readShape(sql, readingOptions(options)))
+  return shapes.get(optionsKey(sql, params, { partitionKey, pureFunctions }), catalogue, () => readShape(sql, readingOptions(options)))
 }
 
 /**
@@ -99,13 +99,13 @@ export function shapeOf(sql: string, options: QueryOptions): QueryShape {
  */
 export function decompose(sql: string, options: DecomposeOptions): Fragment[] {
   checkOptions(sql, options)
-  return [...decompositions.get(optionsKey(sql, relevant(options)), options.catalogue, () => fragmentsOf(shapeOf(sql, options), options))]
+  return [...decompositions.get(optionsKey(sql, options.params, relevant(options)), options.catalogue, () => fragmentsOf(shapeOf(sql, options), options))]
 }
 
-/** The options that decide what the fragments are; callers pass others along. */
-function relevant({ partitionKey, params, pureFunctions, minComponentSize, maxComponentSize, followGraph, keepAllAttributes, bucketSteps, starJoinTable, recompose,
+/** The options that, beside the parameters, decide what the fragments are; callers pass others along. */
+function relevant({ partitionKey, pureFunctions, minComponentSize, maxComponentSize, followGraph, keepAllAttributes, bucketSteps, starJoinTable, recompose,
   addConstraints, removeConstraintsAll, removeConstraintsAdd, maxFragments }: DecomposeOptions): object {
-  return { partitionKey, params, pureFunctions, minComponentSize, maxComponentSize, followGraph, keepAllAttributes, bucketSteps, starJoinTable, recompose,
+  return { partitionKey, pureFunctions, minComponentSize, maxComponentSize, followGraph, keepAllAttributes, bucketSteps, starJoinTable, recompose,
     addConstraints, removeConstraintsAll, removeConstraintsAdd, maxFragments }
 }
 

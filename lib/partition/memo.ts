@@ -30,8 +30,16 @@ export class Memo<T> {
   }
 }
 
+/** A parameter as JSON, by what it is: no other value has the same, a text of a time or an object that looks like a tag least of all. */
+function tagged(value: unknown): unknown {
+  if (Array.isArray(value)) return Array.from(value, tagged)
+  if (value instanceof Date) return { date: value.getTime() }
+  if (typeof value === 'bigint' || (typeof value === 'number' && !Number.isFinite(value))) return { [typeof value]: String(value) }
+  // of objects and functions nothing but their type is ever read
+  return value === null || typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? value : { type: typeof value }
+}
+
 /** A text that two calls share when they ask the same: types of parameters count. */
-export function optionsKey(sql: string, options: object): string {
-  return `${sql}\u0000${JSON.stringify(options, (key, value: unknown) => typeof value === 'bigint' ? { bigint: String(value) }
-    : typeof value === 'number' && !Number.isFinite(value) ? { number: String(value) } : value === undefined && key !== '' && /^\d+$/.test(key) ? { unbound: true } : value)}`
+export function optionsKey(sql: string, params: readonly unknown[] | undefined, options: object): string {
+  return `${sql}\u0000${JSON.stringify([options, params?.map(tagged)], (_, value: unknown) => typeof value === 'number' && !Number.isFinite(value) ? String(value) : value)}`
 }

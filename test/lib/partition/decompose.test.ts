@@ -188,6 +188,9 @@ describe('decompose', () => {
     expect(hashes[1]).to.equal(one('poi', 'region_id', "t1.x = '5'"))
     expect(hashes[2]).to.equal(hashes[0])
     expect(hashes[6]).to.equal('SELECT DISTINCT t1.region_id FROM poi AS t1')
+    const moment = '2024-01-01T00:00:00.000Z'
+    const pairs: (readonly [unknown, unknown])[] = [[new Date(moment), moment], [[new Date(moment)], [moment]], [7n, { bigint: '7' }], [NaN, { number: 'NaN' }], [new Date(0), { date: 0 }], [[1, 2], { type: 'object' }]]
+    for (const [param, other] of pairs) expect(texts(sql, { ...POI, params: [other] }), String(param)).to.not.deep.equal(texts(sql, { ...POI, params: [param] }))
     decompose(sql, { ...POI, params: [5] }).pop()
     expect(decompose(sql, { ...POI, params: [5] })).to.have.length(1)
   })
