@@ -37,9 +37,9 @@ export function isOneFamily(types: readonly string[]): boolean {
   return new Set(types).size < 2 || FAMILIES.some(family => types.every(type => family.has(type)))
 }
 
-/** The types of a query's key columns, where they are known. */
-export function keyTypesOf({ tables, keyColumns }: QueryShape, catalogue: Catalogue | undefined): string[] {
-  return [...keyColumns].flatMap(([table, column]) => {
+/** The types of a query's key columns, and of those that tie them, where they are known. */
+export function keyTypesOf({ tables, tied }: QueryShape, catalogue: Catalogue | undefined): string[] {
+  return tied.flatMap(({ table, column }) => {
     const { schema, name } = tables[table]!
     const type = catalogue?.tableFacts(schema, name)?.columns.get(column)?.type
     return type === undefined ? [] : [type]

@@ -31,7 +31,9 @@ export interface QueryShape {
   readonly aliases: ReadonlyMap<string, number>
   /** Tables tied by the key, and the column that holds it in each. */
   readonly keyColumns: ReadonlyMap<number, string>
-  /** Whether those columns are known to read a quoted literal alike. */
+  /** Every column that is equal to the key. */
+  readonly tied: readonly ColumnExpression[]
+  /** Whether the key columns are known to read a quoted literal alike. */
   readonly areKeysAlike: boolean
   /** Whether rows without a key can be in the answer. */
   readonly isNullable: boolean
@@ -173,17 +175,23 @@ function isKeyedElsewhere({ scope, reading }: Flattened): boolean {
   return reading.opaqueKeys.size > 0 && [...reading.opaqueKeys].some(binding => [...scope.bindings.values()].includes(binding))
 }
 
-/** In each table the column of the key's class: the partition key's own name where it has it. */
-function keyColumnsOf(conditions: readonly Expression[], equalities: Equalities, key: ColumnExpression, partitionKey: string): Map<number, string> {
+/** The columns of the key's class, `key` first. */
+function tiedTo(key: ColumnExpression, conditions: readonly Expression[], equalities: Equalities): ColumnExpression[] {
   const root = equalities.root(keyOf(key))
+  const columns = new Map([[keyOf(key), key]])
+  const add = (column: ColumnExpression): void => { if (equalities.root(keyOf(column)) === root) columns.set(keyOf(column), column) }
+  for (const condition of conditions) eachColumn(condition, add)
+  return [...columns.values()]
+}
+
+/** In each table the column of the key's class: the partition key's own name where it has it. */
+function keyColumnsOf(key: ColumnExpression, tied: readonly ColumnExpression[], partitionKey: string): Map<number, string> {
   const columns = new Map<number, string>([[key.table, key.column]])
-  const add = (column: ColumnExpression): void => {
-    if (equalities.root(keyOf(column)) !== root) return
+  for (const column of tied) {
     const known = columns.get(column.table)
     const isBetter = known === undefined || (known !== partitionKey && (column.column === partitionKey || column.column < known))
     if (isBetter && column.table !== key.table) columns.set(column.table, column.column)
   }
-  for (const condition of conditions) eachColumn(condition, add)
   return columns
 }
 
@@ -240,7 +248,8 @@ export function readShape(sql: string, options: ReadingOptions): QueryShape {
   const expressions = conditionsOf({ k: 'and', args: flat.conditions })
   const equalities = equalitiesOf(expressions, flat)
   const { alias, key } = chooseAnchor(select, flat, equalities, sql)
-  const keyColumns = keyColumnsOf(expressions, equalities, key, options.partitionKey)
+  const tied = tiedTo(key, expressions, equalities)
+  const keyColumns = keyColumnsOf(key, tied, options.partitionKey)
   const literals = new Set([...keyColumns].map(([table, column]) => literalsOf({ k: 'col', table, column }, flat)))
   const areKeysAlike = keyColumns.size === 1 || (literals.size === 1 && !literals.has(undefined))
   const conditions = expressions.map(expression => conditionOf(expression, keyColumns, areKeysAlike)).filter(({ mask }) => mask !== 0)
@@ -249,7 +258,7 @@ export function readShape(sql: string, options: ReadingOptions): QueryShape {
   if (unknown) refuse(`the column ${unknown[1]}, which ${flat.tables[unknown[0]]!.text} does not have`, sql)
   const isNotNull = options.tableFacts?.(base.schema, base.name)?.columns.get(key.column)?.notNull ?? false
   return {
-    select, conditions, keyColumns, areKeysAlike,
+    select, conditions, keyColumns, tied, areKeysAlike,
     tables: flat.tables,
     aliases: new Map([...flat.scope.bindings].flatMap(([name, binding]) => binding.kind === 'table' ? [[name, binding.table] as const] : [])),
     leftOut: flat.leftOut.map(({ reason, location }) => ({ reason, position: characterAt(sql, location) })),

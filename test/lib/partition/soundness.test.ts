@@ -84,6 +84,8 @@ const CASES: readonly (readonly [title: string, tables: string, law: LawCase])[]
     { populate: ['SELECT * FROM a', 'SELECT * FROM b'], query: 'SELECT * FROM a, b WHERE a.region_id = b.region_id' }],
   ['keys of bigint and double precision', 'CREATE TABLE a (region_id int8); CREATE TABLE b (region_id float8); INSERT INTO a VALUES (9007199254740993), (2); INSERT INTO b SELECT region_id FROM a',
     { datatype: 'float', populate: ['SELECT * FROM b'], query: 'SELECT * FROM a, b WHERE a.region_id = b.region_id', withSource: true, outcome: 'left alone' }],
+  ['keys of bigint that a double precision ties', 'CREATE TABLE a (region_id int8, x int); CREATE TABLE b (x int8, y float8); CREATE TABLE c (region_id int8, z int); INSERT INTO a VALUES (9007199254740993, 1); INSERT INTO b VALUES (9007199254740993, 9007199254740992); INSERT INTO c VALUES (9007199254740992, 1)',
+    { populate: ['SELECT * FROM a WHERE x = 1', 'SELECT * FROM c WHERE z = 1'], query: 'SELECT * FROM a, b, c WHERE a.region_id = b.x AND b.y = b.x AND b.y = c.region_id AND a.x = 1 AND c.z = 1', withSource: true, outcome: 'left alone' }],
   ['keys of date and timestamptz', "CREATE TABLE a (region_id date); CREATE TABLE b (region_id timestamptz); INSERT INTO a VALUES ('2024-01-01'); INSERT INTO b VALUES ('2024-01-01 05:00+00')",
     { datatype: 'timestamp', populate: ['SELECT * FROM a', 'SELECT * FROM b'], query: 'SELECT * FROM a, b WHERE a.region_id = b.region_id', session: NEW_YORK, withSource: true, outcome: 'left alone' }],
   ['a literal that is another value to the key of another table: date and timestamp', DAYS,
