@@ -8,6 +8,7 @@ const INT64_MAX = 2n ** 63n - 1n
 export interface KeyTexts {
   /** Whether they stand unquoted: integers, the same for every integer type. */
   readonly isBare: boolean
+  readonly areNumbers: boolean
   /** Unquoted, in order. */
   readonly texts: readonly string[]
 }
@@ -54,7 +55,7 @@ export function keyTexts(keys: Iterable<PartitionKeyValue>): KeyTexts {
   }
   // timestamps that a Date cannot hold are texts
   if (kinds.size > 1 && kinds.has('number')) throw new InvalidArgumentError({ argument: 'keys', expected: 'keys of one type', found: listSome([...kinds]) })
-  return { isBare, texts }
+  return { isBare, areNumbers: kinds.has('number'), texts }
 }
 
 /** One key as a literal that takes the type of the column it is compared with. */

@@ -5,6 +5,7 @@ import { parseSelect, parseStatement, printStatement } from '../sql/grammar.js'
 import { quoteIdentifier } from '../sql/quote.js'
 import { shapeOf, type QueryOptions } from './decompose.js'
 import { narrowForeign } from './foreign-sql.js'
+import { fitsType } from './key-fit.js'
 import { keyArray, keyLiteral, keyTexts } from './key-literals.js'
 import type { PartitionKeyValue } from './key-types.js'
 import { tableText } from './scope.js'
@@ -75,6 +76,8 @@ interface Context {
   readonly column: string
   readonly keepsNulls: boolean
   readonly analyze: boolean
+  /** The anchor's type, where it is known. */
+  readonly type: string | undefined
 }
 
 function orNull(condition: string, { column, keepsNulls }: Context): string {
@@ -86,11 +89,24 @@ function temporaryName(): string {
   return `tmp_partition_keys_${randomBytes(5).toString('hex')}`
 }
 
-/** A table whose one column has the key column's own type, so that every key compares as in IN. */
-function createTable(name: string, { shape }: Context): string {
-  const table = shape.tables[shape.anchor.table]!
-  const column = `x.${quoteIdentifier(shape.keyColumns.get(shape.anchor.table)!)}`
-  return `CREATE TEMPORARY TABLE ${name} AS SELECT ${column} AS partition_key FROM ${tableText(table.schema, table.name)} AS x WITH NO DATA`
+/** Where keys come from: the columns that hold them, the anchor's first. */
+function keySources({ shape: { anchor, keyColumns, tables } }: Context): string[] {
+  const sources = [anchor.table, ...keyColumns.keys()].map(table => {
+    const { schema, name } = tables[table]!
+    return `SELECT x.${quoteIdentifier(keyColumns.get(table)!)} AS partition_key FROM ${tableText(schema, name)} AS x`
+  })
+  return [...new Set(sources)]
+}
+
+/** Whether a WITH query has the name of a table that `keySources` reads. */
+function hasHiddenTable({ anchor, keyColumns, tables, select }: Context['shape']): boolean {
+  const names = new Set(select.withClause?.ctes.map(({ CommonTableExpr: query }) => query?.ctename))
+  return [anchor.table, ...keyColumns.keys()].some(table => tables[table]!.schema === undefined && names.has(tables[table]!.name))
+}
+
+/** A table whose one column has the type that all key columns fit, so that every key can be stored, and compares as in IN. */
+function createTable(name: string, context: Context): string {
+  return `CREATE TEMPORARY TABLE ${name} AS ${keySources(context).join(' UNION ALL ')} WITH NO DATA`
 }
 
 function fillStatements(name: string, rows: string, context: Context): string[] {
@@ -126,17 +142,17 @@ function withKeys(keys: Iterable<PartitionKeyValue>, method: NarrowingMethod, co
   const rows = literals.map(literal => `(${literal})`).join(', ')
   const condition = (text: string): NarrowedQuery => ({ statements: [], sql: addCondition(shape.select, orNull(text, context)) })
   const list = `${column} IN (${literals.join(', ')})`
-  switch (method) {
+  const sources = keySources(context)
+  const fits = sources.length === 1 || fitsType(all, context.type)
+  switch ((method === 'ANY' || (method === 'IN' && !isBare)) && !fits ? 'VALUES' : method) {
     case 'IN': return condition(list)
     case 'ANY': return condition(`${column} = ANY (${keyArray(all)})`)
     case 'VALUES': {
-      // a first row of the column's own type gives the quoted ones that type too; without it they would be text
-      const table = shape.tables[shape.anchor.table]!
-      // a WITH query of the table's name would be read in its place
-      const isHidden = table.schema === undefined && shape.select.withClause?.ctes.some(({ CommonTableExpr: query }) => query?.ctename === table.name)
-      if (isHidden && !isBare) return condition(list)
-      const typed = `(SELECT x.${quoteIdentifier(shape.keyColumns.get(shape.anchor.table)!)} FROM ${tableText(table.schema, table.name)} AS x LIMIT 0)`
-      return condition(`${column} IN (VALUES ${isBare ? rows : `(${typed}), ${rows}`})`)
+      // a WITH query of a table's name would be read in its place
+      if (!isBare && hasHiddenTable(shape)) return condition(list)
+      // first rows of the columns' own types give the quoted ones a type that they fit; without them they would be text
+      const typed = (fits ? sources.slice(0, 1) : sources).map(source => `((${source} LIMIT 0))`)
+      return condition(`${column} IN (VALUES ${isBare ? rows : `${typed.join(', ')}, ${rows}`})`)
     }
     case 'TMP_TABLE_IN': case 'TMP_TABLE_JOIN': return throughTable(`VALUES ${rows}`, method === 'TMP_TABLE_JOIN', context)
     case 'IN_SUBQUERY': throw new InvalidArgumentError({ argument: 'method', expected: 'a sub-query for IN_SUBQUERY', found: 'keys' })
@@ -173,7 +189,9 @@ export function narrowQuery(sql: string, { keys, subquery, method, nullKeys = 'k
     return { statements: [], sql: narrowForeign(sql, keys!, { shape, dialect, keepsNulls: shape.isNullable && nullKeys !== 'none' }) }
   }
   const column = `${quoteIdentifier(shape.anchor.alias)}.${quoteIdentifier(shape.anchor.column)}`
-  const context: Context = { shape, column, keepsNulls: shape.isNullable && nullKeys !== 'none', analyze: analyzeTmpTable }
+  const { schema, name } = shape.tables[shape.anchor.table]!
+  const type = reading.catalogue?.tableFacts(schema, name)?.columns.get(shape.keyColumns.get(shape.anchor.table)!)?.type
+  const context: Context = { shape, column, type, keepsNulls: shape.isNullable && nullKeys !== 'none', analyze: analyzeTmpTable }
   return subquery === undefined ? withKeys(keys!, chosen, context) : withSubquery(subquery, chosen, context)
 }
 

@@ -23,6 +23,13 @@ const KEYS: readonly (readonly [type: string, datatype: Datatype, keys: readonly
   ['timestamptz', 'timestamp', ["'2024-01-01 00:00+00'", "'2024-07-01 12:00:00.5+02'", "'-infinity'"]],
   ['date', 'timestamp', ["'2024-02-29'", "'1999-12-31'", "'infinity'"]],
 ]
+/** Types that compare, a key that both hold, and one that only the second holds. */
+const PAIRS: readonly (readonly [narrow: string, wide: string, datatype: Datatype, shared: string, beyond: string])[] = [
+  ['int2', 'int4', 'integer', '7', '40000'], ['int4', 'int8', 'integer', '7', '1099511627776'], ['int4', 'int8', 'text', '7', '1099511627776'],
+  ['float4', 'float8', 'float', '1.5', '1e100'], ['float4', 'float8', 'float', '0.1::float4', '1e-60'], ['int4', 'float8', 'float', '2', '2.5'], ['float8', 'float4', 'float', '0.1::float4', '2.5'],
+  ['varchar(3)', 'text', 'text', "'abc'", "'abcdef'"], ['char(3)', 'char(6)', 'text', "'abc'", "'abcdef'"], ['numeric(3, 1)', 'numeric', 'float', '1.5', '1000.25'],
+  ['date', 'timestamp', 'timestamp', "'2024-01-01'", "'2024-01-01 10:00'"],
+]
 /** Types that are kept as texts, which PostgreSQL does not compare with the type itself. */
 const AS_TEXT: readonly (readonly [type: string, keys: readonly string[]])[] = [['uuid', ["'00000000-0000-0000-0000-000000000001'", "'00000000-0000-0000-0000-000000000002'"]], ['bool', ['true', 'false']]]
 
@@ -72,6 +79,29 @@ describe('the ways to narrow', function () {
         const { sql, stats } = await applyCache(query, { cache, lazy, source })
         expect(stats.narrowed).to.equal(!lazy)
         expect(await rowsOf(client, sql)).to.deep.equal(await rowsOf(client, query))
+      }
+      await cache.close()
+    })
+  }
+
+  for (const [i, [narrow, wide, datatype, shared, beyond]] of PAIRS.entries()) {
+    it(`keep the rows of ${narrow} where the set is of ${wide}, kept as ${datatype}: ${beyond}`, async () => {
+      const cache = await fill(`wide${i}`, wide, datatype, [shared])
+      await client.query(`INSERT INTO wide${i} VALUES (${beyond}, 3), (${shared}, 3); CREATE TABLE narrow${i} (k ${narrow} NOT NULL); INSERT INTO narrow${i} VALUES (${shared})`)
+      await populate(`SELECT * FROM wide${i} WHERE x = 3`, { source, cache })
+      const query = `SELECT * FROM narrow${i} a, wide${i} b WHERE a.k = b.k AND b.x = 3`
+      const expected = await rowsOf(client, query)
+      expect(expected).to.have.length(1)
+      for (const asked of [{ source }, {}]) {
+        for (const method of NARROWING_METHODS) {
+          for (const lazy of method === 'IN_SUBQUERY' ? [true] : method.startsWith('TMP') ? [false, true] : [false]) {
+            if (lazy && datatype === 'text' && narrow === 'int4') continue
+            const { sql, statements, stats } = await applyCache(query, { cache, method, lazy, ...asked })
+            expect(stats.narrowed, stats.reason).to.equal(true)
+            for (const statement of statements) await client.query(statement)
+            expect(await rowsOf(client, sql), `${method}${lazy ? ', lazy' : ''}: ${sql}`).to.deep.equal(expected)
+          }
+        }
       }
       await cache.close()
     })
