@@ -22,7 +22,7 @@ export interface NarrowOptions extends QueryOptions {
   keys?: Iterable<PartitionKeyValue> | undefined
   /** Instead of `keys`: SQL whose single column holds them. */
   subquery?: string | undefined
-  /** Default 'IN', for a sub-query 'IN_SUBQUERY'. */
+  /** Default 'IN', for a sub-query 'IN_SUBQUERY'. IN and ANY become VALUES where a key from another table's column may not fit the narrowed one. */
   method?: NarrowingMethod | undefined
   /** Rows whose key is NULL stay, unless a condition, the catalogue or 'none' rules them out (default 'keep'). */
   nullKeys?: 'keep' | 'none' | undefined
