@@ -112,11 +112,11 @@ export interface PartitionCache {
   /** Whether a hash is marked as unusable. */
   isNull(hash: string, options?: KeyOptions): Promise<boolean>
   /** Keep a fragment's text, with a set or without. */
-  setQuery(hash: string, query: string, options?: NewKeyOptions & { tables?: readonly string[] | undefined }): Promise<void>
+  setQuery(hash: string, query: string, options?: NewKeyOptions & Pick<EntryOptions, 'tables' | 'asOf'>): Promise<void>
   /** A fragment's text, where it was kept. */
   getQuery(hash: string, options?: KeyOptions): Promise<string | undefined>
   /** Say what became of a fragment; its set, if there is one, stays. */
-  setStatus(hash: string, status: EntryStatus, options?: NewKeyOptions): Promise<void>
+  setStatus(hash: string, status: EntryStatus, options?: NewKeyOptions & Pick<EntryOptions, 'asOf'>): Promise<void>
   /** 'ok' for a set of which nothing else was said; undefined where nothing is known. */
   getStatus(hash: string, options?: KeyOptions): Promise<EntryStatus | undefined>
   /** Everything that is known of a hash; undefined where nothing is. */
@@ -317,13 +317,13 @@ export async function partitionCache({ backend, partitionKey, datatype, ttlMs = 
     },
     isNull: async (hash, options = {}) => (await statesOf([checkText(hash, 'hash')], options))[0] === 'null',
     async setQuery(hash, query, options = {}) {
-      const { tables } = changeOf(options)
-      await backend.write(await knownPartition(options), checkText(hash, 'hash'), { query: checkQuery(query), tables, storedAt: Date.now() })
+      const { tables, storedAt } = changeOf(options)
+      await backend.write(await knownPartition(options), checkText(hash, 'hash'), { query: checkQuery(query), tables, storedAt })
     },
     getQuery: async (hash, options = {}) => (await infoOf(hash, options))?.query,
     async setStatus(hash, status, options = {}) {
       checkStatus(status)
-      await backend.write(await knownPartition(options), checkText(hash, 'hash'), { status, storedAt: Date.now() })
+      await backend.write(await knownPartition(options), checkText(hash, 'hash'), { status, storedAt: changeOf(options).storedAt })
     },
     getStatus: async (hash, options = {}) => {
       const info = await infoOf(hash, options)

@@ -57,8 +57,8 @@ export async function putEntry(cache: PartitionCache, { partitionKey, datatype, 
   const options = { partitionKey, datatype, query, tables, asOf, ttlMs: expiresAt === undefined ? 0 : Math.max(expiresAt - asOf.getTime(), 1) }
   if (keys) await cache.setSet(hash, keys.map(key => cacheKey(key, datatype)), options)
   else if (state === 'null') await cache.setNull(hash, { ...options, status })
-  else if (query !== undefined) await cache.setQuery(hash, query, { partitionKey, tables, datatype })
-  if (status !== undefined && (status !== 'ok' || state !== 'set')) await cache.setStatus(hash, status, { partitionKey, datatype })
+  else if (query !== undefined) await cache.setQuery(hash, query, { partitionKey, tables, datatype, asOf })
+  if (status !== undefined && (status !== 'ok' || state !== 'set')) await cache.setStatus(hash, status, { partitionKey, datatype, asOf })
 }
 
 /** Every entry of a cache, or of some of its partition keys. One set at a time is in memory. */
