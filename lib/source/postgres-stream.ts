@@ -66,11 +66,15 @@ export function batchStreamOf(Base: QueryStreamClass): new (text: string, values
     #endWatch: () => void = () => undefined
     #wire: Wire | undefined
     #isDead = false
+    #isReading = false
     #isUrgent = false
     #finish: (() => void) | undefined
     readonly #onEnd = (): void => {
       this.#isDead = this.isBroken = true
       this.#finish?.()
+      // a cursor that has heard CommandComplete tells its reader nothing more: neither why nor that the connection ended.
+      // Not at once: what the cursor and the client have to say, an answer that is whole among it, is on its way and goes first
+      setImmediate(() => { if (this.#isReading) this.destroy(new Error('Connection terminated unexpectedly')) })
     }
 
     constructor(text: string, values: unknown[], options: BatchStreamOptions) {
@@ -114,7 +118,9 @@ export function batchStreamOf(Base: QueryStreamClass): new (text: string, values
 
     override _read(): void {
       this.#watch()
+      this.#isReading = true
       this.#together(() => this.cursor.read(this.#options.batchRows, error => {
+        this.#isReading = false
         this.#endWatch()
         if (this.destroyed) return
         if (error) {

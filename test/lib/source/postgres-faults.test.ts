@@ -77,6 +77,24 @@ describe('postgresSource under faults', function () {
     }, { application: 'idle one' })
   })
 
+  it('rejects when the connection is lost after the last row and before the last word', async () => {
+    // Close is sent when CommandComplete has come, and ReadyForQuery is the answer to what is sent with it
+    const close = 'C'.charCodeAt(0)
+    const proxy: TcpProxy = await proxyOf(url, { question: chunk => {
+      if (chunk[0] === close) proxy.cut()
+      return chunk
+    } })
+    try {
+      await withPool(async (pool, source) => {
+        expect(await errorOf(drain(source.query('SELECT 1 AS one')))).to.include({ code: 'ERR_SOURCE', isTransient: true })
+        expect(await errorOf(drain(source.fetch([1, 3, 9], 'public.users', requestOf(['name'])) as AsyncIterable<RowBatch>))).to.include({ code: 'ERR_SOURCE', isTransient: true })
+        expect(pool.totalCount).to.equal(0)
+      }, { port: proxy.port, copy: false })
+    } finally {
+      await proxy.close()
+    }
+  })
+
   describe('behind a broken network', () => {
     let proxy: TcpProxy
     beforeEach(async () => { proxy = await proxyOf(url) })
