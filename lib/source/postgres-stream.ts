@@ -1,3 +1,4 @@
+import { UnsupportedQueryError } from '../errors.js'
 import type { PgField, RawBatch } from './postgres-decode.js'
 import { endSoon, watchSilence, type StopOptions } from './postgres-settle.js'
 import { silenceError } from './source-error.js'
@@ -135,6 +136,17 @@ export function batchStreamOf(Base: QueryStreamClass): new (text: string, values
         this.#isFirst = false
         if (batch.length < this.#options.batchRows) this.push(null)
       }))
+    }
+
+    // the client calls these two of whatever statement runs: without them a COPY would end the process
+
+    handleCopyInResponse(connection: { sendCopyFail(reason: string): void }): void {
+      connection.sendCopyFail('not supported')
+      this.destroy(new UnsupportedQueryError({ construct: 'COPY FROM STDIN', reason: 'there are no rows to send: use INSERT' }))
+    }
+
+    handleCopyData(): void {
+      this.destroy(new UnsupportedQueryError({ construct: 'COPY TO STDOUT', reason: 'its rows have no columns: use SELECT' }))
     }
 
     #watch(): void {

@@ -176,6 +176,16 @@ describe('postgresSource under faults', function () {
     }, { max: 1 })
   })
 
+  it('refuses a COPY by name, and keeps the client', async () => {
+    await withPool(async (pool, source) => {
+      for (const [sql, construct] of [['COPY (SELECT 1) TO STDOUT', 'COPY TO STDOUT'], ['COPY users FROM STDIN', 'COPY FROM STDIN']] as const) {
+        expect(await errorOf(drain(source.query(sql)))).to.include({ code: 'ERR_UNSUPPORTED_QUERY', construct })
+      }
+      expect(pool.totalCount).to.equal(1)
+      expect(await drain(source.query('SELECT 1 AS one'))).to.equal(1)
+    })
+  })
+
   it('fails in the middle of an answer as a whole', async () => {
     await withPool(async (pool, source) => {
       const error = await errorOf(drain(source.query('SELECT 1 / (500 - i) AS x FROM generate_series(1, 1000) i')))
