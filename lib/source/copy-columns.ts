@@ -1,5 +1,6 @@
 import type { ColumnType } from '../batch/column-type.js'
 import { copyBytes, LENGTH_BYTES, lengthPrefixed, viewOf } from '../batch/length-prefixed.js'
+import { formatTimestamp } from '../batch/temporal.js'
 import type { BytesVector, FixedArray, FixedVector, Vector } from '../batch/vector.js'
 import { decodeUuids } from '../parquet/uuid.js'
 import { CopyFormatError, type CopyRows } from './copy-rows.js'
@@ -21,8 +22,8 @@ const JSONB_VERSION = 1
 const UUID_BYTES = 16
 const TWO_TO_32 = 4294967296
 
-/** A decimal column has a value that is no number: at this row, as the server prints it. */
-export class SpecialNumeric extends Error {
+/** A column has a value that its type cannot hold: as the server prints it. */
+export class UnheldValue extends Error {
   constructor(readonly text: string) {
     super(text)
   }
@@ -79,9 +80,13 @@ function int64Vector(rows: CopyRows, column: number): FixedVector {
     : fixed(rows, column, { type: 'int64', form: 'int8', values: new BigInt64Array(length) }, (view, at) => view.getBigInt64(at))
 }
 
-function fromEpoch(view: DataView, at: number): bigint {
-  const micros = view.getBigInt64(at)
-  return micros === MAX_INT64 || micros === MIN_INT64 ? micros : BigInt.asIntN(64, micros + EPOCH_MICROS)
+function fromEpoch(view: DataView, at: number, type: ColumnType): bigint {
+  const raw = view.getBigInt64(at)
+  if (raw === MAX_INT64 || raw === MIN_INT64) return raw
+  const micros = raw + EPOCH_MICROS
+  // the server's years go on to 294276; what counts from 1970 ends in 294247
+  if (micros >= MAX_INT64) throw new UnheldValue(formatTimestamp(micros, type === 'timestamptz' ? '+00' : ''))
+  return micros
 }
 
 function dayFromEpoch(view: DataView, at: number): number {
@@ -160,7 +165,7 @@ function numericVector(rows: CopyRows, column: number, type: ColumnType): BytesV
     if (size === -1) continue
     if (size < 8 || size !== 8 + 2 * view.getUint16(at)) throw new CopyFormatError('a numeric that is cut short')
     const special = type === 'text' ? undefined : specialNumeric(view, at)
-    if (special !== undefined) throw new SpecialNumeric(special)
+    if (special !== undefined) throw new UnheldValue(special)
     const to = writer.begin(numericRoom(view, at))
     writer.end(writeNumeric(view, at, writer.bytes, to))
   }
@@ -181,7 +186,7 @@ function uuidVector(rows: CopyRows, column: number): BytesVector {
  * One column of some rows as a vector. Exact: the values that the server's text would have been read as.
  *
  * @throws {CopyFormatError} a value of another size than its form has
- * @throws {SpecialNumeric} NaN or an infinity in a column of decimals
+ * @throws {UnheldValue} NaN or an infinity in a column of decimals, a timestamp beyond the int64 range
  */
 export function copyVector(rows: CopyRows, column: number, form: CopyForm, type: ColumnType): Vector {
   const { length } = rows
@@ -195,7 +200,7 @@ export function copyVector(rows: CopyRows, column: number, form: CopyForm, type:
     case 'float8': return float64Vector(rows, column, type)
     case 'date': return fixed(rows, column, { type, form, values: new Int32Array(length) }, dayFromEpoch)
     case 'time': return fixed(rows, column, { type, form, values: new BigInt64Array(length) }, (view, at) => view.getBigInt64(at))
-    case 'timestamp': return fixed(rows, column, { type, form, values: new BigInt64Array(length) }, fromEpoch)
+    case 'timestamp': return fixed(rows, column, { type, form, values: new BigInt64Array(length) }, (view, at) => fromEpoch(view, at, type))
     case 'uuid': return uuidVector(rows, column)
     case 'numeric': return numericVector(rows, column, type)
     case 'jsonb': return jsonbVector(rows, column)

@@ -3,7 +3,7 @@ import type { Field } from '../batch/column-type.js'
 import { RowBatch } from '../batch/row-batch.js'
 import type { Vector } from '../batch/vector.js'
 import { askedRows, fieldOf, pathVector } from './answer.js'
-import { copyVector, pickRows, SpecialNumeric, type CopyForm } from './copy-columns.js'
+import { copyVector, pickRows, UnheldValue, type CopyForm } from './copy-columns.js'
 import { jsonStrings } from './copy-json.js'
 import type { CopyRows } from './copy-rows.js'
 import type { CopyPlan } from './postgres-copy-plan.js'
@@ -26,7 +26,7 @@ function columnOf({ name, as }: Extract<Output, { kind: 'column' }>, form: CopyF
   try {
     return copyVector(rows, column, form, as.type)
   } catch (error) {
-    throw error instanceof SpecialNumeric ? notHeld(name, error.text, as.type) : error
+    throw error instanceof UnheldValue ? notHeld(name, error.text, as.type) : error
   }
 }
 

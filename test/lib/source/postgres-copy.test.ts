@@ -157,6 +157,17 @@ describe('postgresSource by COPY', function () {
     expect(pool.idleCount).to.equal(pool.totalCount)
   })
 
+  it('refuses a timestamp that a column cannot hold, in the words of the cursor', async () => {
+    await pool.query(`CREATE TABLE far (id int PRIMARY KEY, t timestamp, z timestamptz);
+      INSERT INTO far VALUES (1, '294247-01-10 04:00:54.775806', 'infinity'), (2, '294247-01-10 04:00:54.775808', NULL), (3, NULL, '294276-12-31 23:59:59.999999+00')`)
+    expect((await both([1], 'public.far', requestOf(['t', 'z'])))[0]!.toRows()).to.deep.equal([{ id: 1, t: '294247-01-10 04:00:54.775806', z: 'infinity' }])
+    for (const [id, reason] of [[2, /t.*294247-01-10 04:00:54.775808".*timestamp.*columnTypes/], [3, /z.*294276-12-31 23:59:59.999999\+00".*timestamptz.*columnTypes/]] as const) {
+      const messages = await Promise.all([true, false].map(copy => fetchAll(postgresSource({ pool, copy }), [id], 'public.far', requestOf(['t', 'z'])).then(() => '', (error: unknown) => (error as Error).message)))
+      expect(messages[0]).to.match(reason)
+      expect(messages[1]).to.equal(messages[0])
+    }
+  })
+
   it('is what dense ids are fetched by unless told otherwise, and scattered ones are not', async () => {
     const sent: string[] = []
     const source = postgresSource({ pool: spied(sent) })
