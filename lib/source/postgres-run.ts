@@ -7,7 +7,7 @@ import type { CopyStreamOptions } from './postgres-copy-stream.js'
 import { decodeQuery, type PgField, type RawBatch } from './postgres-decode.js'
 import { typedError } from './source-error.js'
 import { checkFields, checkSql } from './statement.js'
-import { borrow, guarded, type Lease, type Limits, type PgClient, type PgPool } from './postgres-session.js'
+import { borrow, guarded, unpin, type Lease, type Limits, type PgClient, type PgPool } from './postgres-session.js'
 import { sqlParameter } from './postgres-sql.js'
 import { declaredAs, readAs, type PgTypes } from './postgres-types.js'
 
@@ -88,6 +88,7 @@ export async function * postgresQuery(context: PgContext, sql: string, { params,
       checkFields(fields)
       await learnTypes(client, fields.map(field => field.dataTypeID), context.types)
     })
+    unpin(lease.client)
     for await (const raw of context.openStream(lease, { text, values, batchRows, limits })) {
       const readers = raw.fields.map(field => declaredAs(readAs(field.dataTypeID, field.dataTypeModifier, context.types), context.columnTypes.get(field.name)))
       yield decodeQuery(raw, readers)
@@ -103,7 +104,10 @@ export async function postgresExecute(context: PgContext, sql: string, { params,
   const limits: Limits = { signal, timeoutMs, cancel: client => context.cancel(client) }
   const [text, values] = [checkSql(sql), parameters(params)]
   try {
-    const { lease, learned } = await prepared(context, limits, ({ client }) => client.query({ text, values }))
+    const { lease, learned } = await prepared(context, limits, ({ client }) => {
+      unpin(client)
+      return client.query({ text, values })
+    })
     lease.release()
     return learned.rowCount ?? 0
   } catch (error) {

@@ -80,7 +80,7 @@ function watch(client: PgClient): void {
  * Take a client from the pool, guarded and with a pinned session: UTC, ISO dates and intervals, exact floats, hex bytea, money as `$1,234.50`.
  *
  * The settings stay with the client, so pinning costs one round trip per connection. Other users of the same pool see them, and may
- * change them: a client that was lent to somebody else in between is pinned again.
+ * change them: a client that was lent to somebody else in between is pinned again, and so is one that ran a statement of the caller's.
  *
  * @throws the pool's own error: no connection, or none free within its `connectionTimeoutMillis`
  */
@@ -134,6 +134,11 @@ export async function borrow(pool: PgPool, limits: Limits): Promise<Lease> {
     state.release(!pinnedClients.has(client))
     throw error
   }
+}
+
+/** A statement of the caller's is about to run, which may change any setting: pin them again before the client's next use. */
+export function unpin(client: PgClient): void {
+  pinnedClients.delete(client)
 }
 
 /** What ends a wait for the server. */

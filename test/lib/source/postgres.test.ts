@@ -200,6 +200,24 @@ describe('postgresSource', function () {
     expect((await pool.query('SELECT 1 AS one')).rows).to.deep.equal([{ one: 1 }])
   })
 
+  it('pins the session again when a statement of the caller changed it', async () => {
+    const single = new pg.Pool({ connectionString: url, max: 1 })
+    try {
+      const source = postgresSource({ pool: single })
+      const values = async () => (await collect(source.query("SELECT 0.1::float8 + 0.2::float8 AS f, '\\x00ff'::bytea AS b"))).flatMap(batch => batch.toRows())
+      const expected = [{ f: 0.30000000000000004, b: new Uint8Array([0, 255]) }]
+      await source.execute('SET extra_float_digits = -3')
+      expect(await values()).to.deep.equal(expected)
+      await source.execute("SELECT pg_catalog.set_config('bytea_output', $1, false)", { params: ['escape'] })
+      expect(await values()).to.deep.equal(expected)
+      await collect(source.query("SELECT pg_catalog.set_config('extra_float_digits', '-3', false)"))
+      expect(await values()).to.deep.equal(expected)
+      expect(single.totalCount).to.equal(1)
+    } finally {
+      await single.end()
+    }
+  })
+
   it('pins the session again when someone else changed it', async () => {
     const single = new pg.Pool({ connectionString: url, max: 1 })
     try {
