@@ -41,9 +41,9 @@ interface ClientInternals {
   getTransactionStatus?(): 'I' | 'T' | 'E' | null
 }
 
-// the forms that values are read in; see `postgres-values.ts`
-const PINNED = { TimeZone: 'UTC', DateStyle: 'ISO', IntervalStyle: 'iso_8601', client_encoding: 'UTF8' }
-const PIN = `SET client_encoding TO 'UTF8'; SET TimeZone TO 'UTC'; SET DateStyle TO 'ISO'; SET IntervalStyle TO 'iso_8601'; SET extra_float_digits TO 3; SET bytea_output TO 'hex'; SET lc_monetary TO 'C'`
+// the forms that values are read in, see `postgres-values.ts`, and the literals that the grammar judges statements by
+const PINNED = { TimeZone: 'UTC', DateStyle: 'ISO', IntervalStyle: 'iso_8601', client_encoding: 'UTF8', standard_conforming_strings: 'on' }
+const PIN = `SET client_encoding TO 'UTF8'; SET TimeZone TO 'UTC'; SET DateStyle TO 'ISO'; SET IntervalStyle TO 'iso_8601'; SET extra_float_digits TO 3; SET bytea_output TO 'hex'; SET lc_monetary TO 'C'; SET standard_conforming_strings TO on`
 
 const pinnedClients = new WeakSet<PgClient>()
 const watchedClients = new WeakSet<PgClient>()
@@ -77,7 +77,8 @@ function watch(client: PgClient): void {
 }
 
 /**
- * Take a client from the pool, guarded and with a pinned session: UTC, ISO dates and intervals, exact floats, hex bytea, money as `$1,234.50`.
+ * Take a client from the pool, guarded and with a pinned session: UTC, ISO dates and intervals, exact floats, hex bytea, money as `$1,234.50`,
+ * backslashes that stand for themselves.
  *
  * The settings stay with the client, so pinning costs one round trip per connection. Other users of the same pool see them, and may
  * change them: a client that was lent to somebody else in between is pinned again, and so is one that ran a statement of the caller's.

@@ -218,6 +218,19 @@ describe('postgresSource', function () {
     }
   })
 
+  it('reads a backslash in a literal as the grammar does that judges the statement', async () => {
+    const single = new pg.Pool({ connectionString: url, max: 1, options: '-c standard_conforming_strings=off' })
+    try {
+      const source = postgresSource({ pool: single })
+      const text = async (): Promise<unknown> => (await collect(source.query("SELECT 'a\\' AS x, ' LIMIT 1 -- ' AS y")))[0]!.toRows()[0]
+      expect(await text()).to.deep.equal({ x: 'a\\', y: ' LIMIT 1 -- ' })
+      await single.query('RESET ALL')
+      expect(await text()).to.deep.equal({ x: 'a\\', y: ' LIMIT 1 -- ' })
+    } finally {
+      await single.end()
+    }
+  })
+
   it('pins the session again when someone else changed it', async () => {
     const single = new pg.Pool({ connectionString: url, max: 1 })
     try {
