@@ -99,7 +99,7 @@ export async function * postgresQuery(context: PgContext, sql: string, { params,
   }
 }
 
-/** The source's `execute`. */
+/** The source's `execute`. Of several statements in one text, the sum of their counts. */
 export async function postgresExecute(context: PgContext, sql: string, { params, signal, timeoutMs = context.timeoutMs }: SourceQueryOptions = {}): Promise<number> {
   const limits: Limits = { signal, timeoutMs, cancel: client => context.cancel(client) }
   const [text, values] = [checkSql(sql), parameters(params)]
@@ -109,7 +109,8 @@ export async function postgresExecute(context: PgContext, sql: string, { params,
       return client.query({ text, values })
     })
     lease.release()
-    return learned.rowCount ?? 0
+    // of several statements in one text the driver gives a list of results
+    return [learned].flat().reduce((rows, { rowCount }) => rows + (rowCount ?? 0), 0)
   } catch (error) {
     throw typedError(context, 'execute', error)
   }

@@ -138,6 +138,7 @@ describe('postgresSource', function () {
     const source = postgresSource({ pool })
     expect(await source.execute('CREATE TABLE counted (v int)')).to.equal(0)
     expect(await source.execute('INSERT INTO counted SELECT generate_series(1, $1::int)', { params: [7] })).to.equal(7)
+    expect(await source.execute('UPDATE counted SET v = 1; SET LOCAL lock_timeout = 0; UPDATE counted SET v = 2')).to.equal(14)
     expect(await collect(source.query('UPDATE counted SET v = 0'))).to.have.length(1)
     const [batch] = await collect(source.query('DELETE FROM counted RETURNING v'))
     expect(batch!.length).to.equal(7)
