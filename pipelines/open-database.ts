@@ -55,6 +55,7 @@ export interface DatabaseOptions {
 export class Database {
   readonly #context: QueryContext
   readonly #release: () => Promise<void>
+  #closing: Promise<void> | undefined
 
   constructor(context: QueryContext, release: () => Promise<void>) {
     this.#context = context
@@ -113,8 +114,12 @@ export class Database {
     return await queryStats(this.#context.cache)
   }
 
-  /** Close what was opened here: the pool, the cache's files. */
+  /** Close what was opened here: the pool, the cache's files. Later calls wait for the first. */
   async close(): Promise<void> {
+    await (this.#closing ??= this.#close())
+  }
+
+  async #close(): Promise<void> {
     await this.#context.uses.flush()
     await this.#release()
   }

@@ -336,6 +336,14 @@ describe('openDatabase', function () {
       await secretive.close()
     })
 
+    it('closes once, however often it is told to', async () => {
+      const twice = await open()
+      await twice.query('SELECT 1 AS x')
+      await Promise.all([twice.close(), twice.close()])
+      await twice[Symbol.asyncDispose]()
+      expect(await rejection(twice.execute('SELECT 1'))).to.include({ code: 'ERR_INVALID_ARGUMENT', argument: 'source' })
+    })
+
     it('tells users, databases and search paths apart', async () => {
       await client.query('CREATE SCHEMA a; CREATE SCHEMA b; CREATE TABLE a.t AS SELECT 1 AS x; CREATE TABLE b.t AS SELECT 2 AS x')
       for (const [schema, x] of [['a', 1], ['b', 2]] as const) {
