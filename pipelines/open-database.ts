@@ -114,7 +114,10 @@ export class Database {
     return await queryStats(this.#context.cache)
   }
 
-  /** Close what was opened here: the pool, the cache's files. Later calls wait for the first. */
+  /**
+   * Close what was opened here: the pool, the cache's files. Waits for what runs, and so for a stream that was begun until it is read to
+   * its end, left or destroyed. Later calls wait for the first.
+   */
   async close(): Promise<void> {
     await (this.#closing ??= this.#close())
   }

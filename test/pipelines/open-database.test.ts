@@ -344,6 +344,18 @@ describe('openDatabase', function () {
       expect(await rejection(twice.execute('SELECT 1'))).to.include({ code: 'ERR_INVALID_ARGUMENT', argument: 'source' })
     })
 
+    it('waits with close for a stream that was begun, until that is destroyed', async () => {
+      const other = await open()
+      const stream = other.stream('SELECT generate_series(1, 100000) AS n', { cache: false })
+      await stream[Symbol.asyncIterator]().next()
+      let isClosed = false
+      const closing = other.close().then(() => { isClosed = true })
+      await client.query('SELECT pg_sleep(0.1)')
+      expect(isClosed).to.equal(false)
+      stream.destroy()
+      await closing
+    })
+
     it('tells users, databases and search paths apart', async () => {
       await client.query('CREATE SCHEMA a; CREATE SCHEMA b; CREATE TABLE a.t AS SELECT 1 AS x; CREATE TABLE b.t AS SELECT 2 AS x')
       for (const [schema, x] of [['a', 1], ['b', 2]] as const) {
