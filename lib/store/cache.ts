@@ -94,7 +94,11 @@ export class CacheStore {
     return this.#store({ table: name, namespace, idColumn: key, folder: tableFolder(name, namespace, key) })
   }
 
-  /** Every table somebody committed to. Folders of others, and such as cannot be used, are passed over. */
+  /**
+   * Every table somebody committed to. Folders of others, and such as cannot be used, are passed over.
+   *
+   * @throws {CacheUnusableError} the cache's folder cannot be read
+   */
   async tables(): Promise<TableStore[]> {
     return (await this.survey()).tables
   }
@@ -103,7 +107,7 @@ export class CacheStore {
   async survey(): Promise<{ tables: TableStore[], unusable: UnusableFolder[] }> {
     const tables: TableStore[] = []
     const unusable: UnusableFolder[] = []
-    for (const folder of await this.settings.catalog.list()) {
+    for (const folder of await this.#folders()) {
       try {
         const { manifest, damaged, newerFormat } = await this.settings.catalog.read({ folder })
         if (newerFormat) unusable.push({ folder, file: newerFormat.file, reason: `written by a newer millrace (format ${newerFormat.format})` })
@@ -114,6 +118,15 @@ export class CacheStore {
       }
     }
     return { tables: tables.sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0), unusable }
+  }
+
+  async #folders(): Promise<string[]> {
+    try {
+      return await this.settings.catalog.list()
+    } catch (cause) {
+      // what the system says is trouble with the folder; a catalog of another kind has errors of its own
+      throw errnoOf(cause) === undefined ? cause : this.#unusable(cause)
+    }
   }
 
   /**

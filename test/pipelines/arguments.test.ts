@@ -1,13 +1,15 @@
 import { expect } from 'chai'
-import { createReadStream } from 'node:fs'
+import { createReadStream, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { InvalidArgumentError } from '../../lib/errors.js'
 import { batchSizeFor } from '../../lib/fetch/miss-queue.js'
 import { getData } from '../../pipelines/get-data.js'
+import { openDatabase } from '../../pipelines/open-database.js'
 import { planData } from '../../pipelines/plan-data.js'
 import type { DataRequest } from '../../pipelines/request.js'
 import { streamData } from '../../pipelines/stream-data.js'
-import { freshCache } from '../support/cache.js'
+import { freshCache, freshFolder } from '../support/cache.js'
 import { rejection, thrown } from '../support/collect.js'
 import { madeFrom, sampleRow } from '../support/fetchers.js'
 
@@ -127,6 +129,17 @@ describe('an invalid argument', () => {
     const result = await getData(request)
     expect(result.column('id')).to.deep.equal(Float64Array.of(1, 2))
     expect(request.ids).to.deep.equal([2, 1, 2])
+  })
+})
+
+describe('openDatabase, before anything is asked,', () => {
+  const folder = freshFolder()
+
+  it('says that a cache folder below a file cannot be used, also where it only counts or clears', async () => {
+    writeFileSync(join(folder(), 'file'), '')
+    const db = await openDatabase({ connectionString: 'sqlite:none.db', cacheDir: join(folder(), 'file', 'cache') })
+    for (const call of [() => db.cacheStats(), () => db.clearCache()]) expect(await rejection(call())).to.include({ code: 'ERR_CACHE_UNUSABLE', errno: 'ENOTDIR' })
+    await db.close()
   })
 })
 
