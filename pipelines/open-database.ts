@@ -154,7 +154,11 @@ async function connect(pool: PoolSettings | undefined, connection: Pick<Database
 /** The file of a `sqlite:` URL. */
 function sqlitePathOf(url: string): string {
   const rest = url.slice('sqlite:'.length)
-  return decodeURI(rest.startsWith('//') ? rest.replace(/^\/\/[^/]*/, '') : rest)
+  try {
+    return decodeURI(rest.startsWith('//') ? rest.replace(/^\/\/[^/]*/, '') : rest)
+  } catch (cause) {
+    throw new InvalidArgumentError({ argument: 'connectionString', expected: 'a sqlite: URL in which a percent sign is written as %25', found: url, cause })
+  }
 }
 
 /**
@@ -165,6 +169,7 @@ function sqlitePathOf(url: string): string {
 export async function openDatabase({ source, pool, cacheDir = '.cache', cache, namespace = '', storeQueryText = true, ...connection }: DatabaseOptions = {}): Promise<Database> {
   const given = [source && 'source', isPool(pool) && 'pool', (connection.connectionString ?? connection.host ?? connection.database) !== undefined && 'connectionString or host'].filter(Boolean)
   if (given.length > 1) throw new InvalidArgumentError({ argument: 'options', expected: 'one way to the database', found: given.join(' and ') })
+  if (typeof ((connection.connectionString ?? '') as unknown) !== 'string') throw new InvalidArgumentError({ argument: 'connectionString', expected: 'text', found: typeof connection.connectionString })
   if (typeof (namespace as unknown) !== 'string') throw new InvalidArgumentError({ argument: 'namespace', expected: 'text', found: typeof namespace })
   if (source && typeof (source as Partial<Source>).query !== 'function') throw new InvalidArgumentError({ argument: 'source', expected: 'a source, such as postgresSource({ pool })', found: typeof source })
   const { source: from, end } = source || isPool(pool) ? { source: source ?? postgresSource({ pool: pool as PgPool }), end: () => Promise.resolve() } : await connect(pool, connection)

@@ -135,6 +135,13 @@ describe('an invalid argument', () => {
 describe('openDatabase, before anything is asked,', () => {
   const folder = freshFolder()
 
+  it('refuses a connection string that is none', async () => {
+    expect(await rejection(openDatabase({ connectionString: 5 as never }))).to.include({ code: 'ERR_INVALID_ARGUMENT', argument: 'connectionString' })
+    const error = await rejection(openDatabase({ connectionString: 'sqlite:/tmp/100%.db' }))
+    expect(error).to.include({ code: 'ERR_INVALID_ARGUMENT', argument: 'connectionString' })
+    expect(error.message).to.contain('%25').and.contain('sqlite:/tmp/100%.db')
+  })
+
   it('says that a cache folder below a file cannot be used, also where it only counts or clears', async () => {
     writeFileSync(join(folder(), 'file'), '')
     const db = await openDatabase({ connectionString: 'sqlite:none.db', cacheDir: join(folder(), 'file', 'cache') })
