@@ -1,6 +1,6 @@
 import type { Row } from '../lib/batch/row-factory.js'
 import type { Table } from '../lib/batch/table.js'
-import { InvalidArgumentError } from '../lib/errors.js'
+import { CacheCorruptionError, CacheUnusableError, InvalidArgumentError } from '../lib/errors.js'
 import { clearQueries, queryStats, type QueryStats } from '../lib/query/inspect-queries.js'
 import { queryContext, type QueryContext } from '../lib/query/query-context.js'
 import type { Source } from '../lib/source/fetcher.js'
@@ -70,7 +70,7 @@ export class Database {
    * @throws {InvalidArgumentError} the statement returns no columns: `execute` runs those
    */
   async query<R extends object = Row>(sql: string, options: QueryOptions = {}): Promise<Table<R>> {
-    return await collectRows(queryRows(this.#context, sql, options)) as unknown as Table<R>
+    return await collected(() => queryRows(this.#context, sql, options), options) as unknown as Table<R>
   }
 
   /** As `query`, in batches. */
@@ -86,7 +86,7 @@ export class Database {
    * @throws {InvalidArgumentError} the order column is missing, ambiguous, without order or NULL
    */
   async queryIncremental<R extends object = Row>(sql: string, options: IncrementalOptions): Promise<Table<R>> {
-    return await collectRows(incrementalRows(this.#context, sql, options)) as unknown as Table<R>
+    return await collected(() => incrementalRows(this.#context, sql, options), options) as unknown as Table<R>
   }
 
   /** As `queryIncremental`, in batches: cached ones first. Memory does not grow with the result. */
@@ -129,6 +129,17 @@ export class Database {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
+  }
+}
+
+/** A result as a table; read once more where cached rows were lost on the way: nobody has seen the first ones. */
+async function collected(rows: () => ResultStream, { cacheErrors }: Pick<QueryOptions, 'cacheErrors'>): Promise<Table> {
+  try {
+    return await collectRows(rows())
+  } catch (error) {
+    const isLost = error instanceof CacheCorruptionError || error instanceof CacheUnusableError
+    if (!isLost || cacheErrors === 'throw') throw error
+    return await collectRows(rows())
   }
 }
 

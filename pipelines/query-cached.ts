@@ -2,7 +2,7 @@ import type { RowBatch } from '../lib/batch/row-batch.js'
 import type { ColumnType, Field } from '../lib/batch/column-type.js'
 import { MillraceError, UnsupportedQueryError } from '../lib/errors.js'
 import { reporterFor } from '../lib/progress/reporter.js'
-import { lookUp, type CacheState } from '../lib/query/cached-query.js'
+import { leaveOut, lookUp, type CacheState } from '../lib/query/cached-query.js'
 import { QueryCommitter } from '../lib/query/committer.js'
 import type { QueryIdentity } from '../lib/query/identity.js'
 import { checkResultColumns } from '../lib/query/order-plan.js'
@@ -54,11 +54,16 @@ export function queryRows(context: QueryContext, sql: string, options: QueryOpti
         yield * plainRows(signal)
         return
       }
-      const state = await lookUp(store, identity, run)
+      let state = await lookUp(store, identity, run)
       if (state.cached && options.refresh !== 'full') {
         columns = state.cached.record.columns
-        yield * countedRows(cacheSource({ cached: state.cached }), run)
-        return await context.uses.add(store)
+        try {
+          yield * countedRows(cacheSource({ cached: state.cached }), run)
+          return await context.uses.add(store)
+        } catch (error) {
+          await leaveOut(error, store, run)
+          state = await lookUp(store, identity, run)
+        }
       }
       yield * storedRows(state, signal)
     } finally {

@@ -2,7 +2,7 @@ import type { Field } from '../lib/batch/column-type.js'
 import type { RowBatch } from '../lib/batch/row-batch.js'
 import { UnsupportedQueryError } from '../lib/errors.js'
 import { reporterFor } from '../lib/progress/reporter.js'
-import { lookUp, type CachedQuery, type CacheState } from '../lib/query/cached-query.js'
+import { leaveOut, lookUp, type CachedQuery, type CacheState } from '../lib/query/cached-query.js'
 import { QueryCommitter } from '../lib/query/committer.js'
 import type { QueryIdentity } from '../lib/query/identity.js'
 import { answerOf, isCachedAs, planFull, planIncrement, type Increment } from '../lib/query/increment.js'
@@ -48,7 +48,13 @@ export function incrementalRows(context: QueryContext, sql: string, options: Inc
       const state: CacheState = options.cache === false ? { manifest: undefined, cached: undefined } : await lookUp(store, identity, run)
       const snapshot = await openSnapshot(context, options, signal)
       try {
-        yield * extend(state, snapshot, signal)
+        try {
+          yield * extend(state, snapshot, signal)
+        } catch (error) {
+          await leaveOut(error, store, run)
+          const { manifest } = await lookUp(store, identity, run)
+          yield * extend({ manifest, cached: undefined }, snapshot, signal)
+        }
       } finally {
         await snapshot.close()
       }

@@ -3,6 +3,7 @@ import type { Field } from '../batch/column-type.js'
 import { WINDOW_ROWS } from '../batch/id-set.js'
 import { idsBetween, positionsBetween } from '../batch/ids.js'
 import { RowBatch } from '../batch/row-batch.js'
+import { CacheUnusableError, messageOf } from '../errors.js'
 import type { Run } from '../run.js'
 import type { Manifest } from '../store/catalog.js'
 import type { QueryRecord } from '../store/query-record.js'
@@ -60,6 +61,20 @@ export async function lookUp(store: TableStore, identity: QueryIdentity, run: Ru
 export async function setAside(store: TableStore, { part, corruption, ids, cause }: UnusablePartError, run: Run): Promise<void> {
   const warnings = corruption ? await store.dropDamaged(part, corruption, ids) : [warningOf('CACHE_READ_FAILED', cause, store.settings.blobs.pathOf(store.key.folder, part.name))]
   for (const warning of warnings) run.warn(warning)
+}
+
+/**
+ * Go on without a part that could be read no more: its query was cleared, or damage came after the check.
+ *
+ * @throws {CacheCorruptionError | CacheUnusableError} rows of it were delivered already
+ * @throws the error itself, where it is about no part
+ */
+export async function leaveOut(error: unknown, store: TableStore, run: Run): Promise<void> {
+  if (!(error instanceof UnusablePartError)) throw error
+  await setAside(store, error, run)
+  if (run.report.rows === 0) return
+  const { part, corruption, cause } = error
+  throw corruption ?? new CacheUnusableError({ file: store.settings.blobs.pathOf(store.key.folder, part.name), reason: messageOf(cause), cause })
 }
 
 /** Whether the parts hold every row that the record counts. */

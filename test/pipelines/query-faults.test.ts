@@ -3,9 +3,10 @@ import { isDeepStrictEqual } from 'node:util'
 import { expect } from 'chai'
 import pg from 'pg'
 import type { Row } from '../../lib/batch/row-factory.js'
+import { postgresSource } from '../../lib/source/postgres.js'
 import { openDatabase, type Database } from '../../pipelines/open-database.js'
 import type { ResultStream } from '../../pipelines/result-stream.js'
-import { freshFolder } from '../support/cache.js'
+import { freshCache, freshFolder } from '../support/cache.js'
 import { refuseUnhandledRejections, rejection } from '../support/collect.js'
 import { startPostgres, type TestPostgres } from '../support/postgres.js'
 import { tcpProxy } from '../support/tcp-proxy.js'
@@ -120,5 +121,43 @@ describe('cached queries under faults', function () {
     expect(await rowsOf(db.streamIncremental(sql, { orderColumn: 'id' }))).to.have.length(3)
     await admin.query('DROP TABLE d')
     await db.close()
+  })
+
+  describe('while the cache is cleared', () => {
+    const cache = freshCache()
+    // more than a window
+    before(() => addRows(70_000))
+
+    /** A database whose queries are cleared before the `nth` read of cached rows from now on. */
+    async function clearedAt(nth: number): Promise<Database> {
+      const db = await openDatabase({ source: postgresSource({ pool: admin }), cache: cache() })
+      await db.query(SQL)
+      await db.queryIncremental(SQL, OPTIONS)
+      const { reader } = cache().store.settings
+      const read = reader.read.bind(reader)
+      let reads = 0
+      reader.read = async (...given) => {
+        if (++reads === nth) await db.clearCache()
+        return await read(...given)
+      }
+      return db
+    }
+
+    it('a table has all rows, whenever that happens', async () => {
+      for (const nth of [1, 2]) {
+        for (const ask of [(db: Database) => db.query(SQL), (db: Database) => db.queryIncremental(SQL, OPTIONS)]) {
+          const db = await clearedAt(nth)
+          const table = await ask(db)
+          expect(isDeepStrictEqual(table.toRows(), (await db.query(SQL, { cache: false })).toRows())).to.equal(true)
+        }
+      }
+    })
+
+    it('a stream has all rows where none was delivered, else it ends with a typed error', async () => {
+      expect(await rowsOf((await clearedAt(1)).stream(SQL))).to.have.length.above(70_000)
+      expect(await rowsOf((await clearedAt(1)).streamIncremental(SQL, OPTIONS))).to.have.length.above(70_000)
+      const error = await rejection(rowsOf((await clearedAt(2)).stream(SQL)))
+      expect((error as { code?: string }).code).to.equal('ERR_CACHE_CORRUPTION')
+    })
   })
 })
