@@ -52,8 +52,8 @@ function checkStatement(select: Select, sql: string, { volatility }: ReadingOpti
   if (select.intoClause) refuse('SELECT INTO', sql)
   if (select.valuesLists) refuse('VALUES', sql)
   if (!select.fromClause) refuse('a query without FROM', sql)
-  if (select.lockingClause) refuse('a locking clause', sql, undefined, 'it is no mere reading')
-  walk(select, node => {
+  walk(select, (node: Node & Partial<Select>) => {
+    if (node.lockingClause) refuse('a locking clause', sql, undefined, 'it is no mere reading')
     if (node.CommonTableExpr && !node.CommonTableExpr.ctequery.SelectStmt) refuse('a data-modifying WITH query', sql, node.CommonTableExpr.location)
     if (node.RangeTableSample) refuse('TABLESAMPLE', sql, node.RangeTableSample.location, 'it answers differently every time')
     if (node.FuncCall && volatilityOf(namesOf(node.FuncCall.funcname), volatility) === 'volatile') {
@@ -71,15 +71,21 @@ function firstAggregate({ targetList, havingClause }: Select): number | undefine
   return location
 }
 
+function isDistinctOn(items: readonly Node[] | undefined): boolean {
+  return items?.some(item => Object.keys(item).length > 0) ?? false
+}
+
 function hazardOf(select: Select, sql: string): QueryShape['hazard'] {
   if ((select.limitCount || select.limitOffset) && !select.sortClause) return { construct: 'LIMIT without ORDER BY', position: undefined }
-  const isDistinctOn = select.distinctClause?.some(item => Object.keys(item).length > 0)
-  if (isDistinctOn && !select.sortClause) return { construct: 'DISTINCT ON without ORDER BY', position: undefined }
-  let location: number | undefined
-  walk(select.targetList ?? [], (node: Node) => {
-    if (node.FuncCall && !node.FuncCall.agg_order && !node.FuncCall.over && showsOrder(namesOf(node.FuncCall.funcname).at(-1)!)) location ??= node.FuncCall.location ?? 0
+  let hazard: QueryShape['hazard']
+  // a restriction changes the plans of derived tables and WITH queries too
+  walk(select, (node: Node & Partial<Select>) => {
+    if (isDistinctOn(node.distinctClause) && !node.sortClause) hazard ??= { construct: 'DISTINCT ON without ORDER BY', position: undefined }
+    if (node.FuncCall && !node.FuncCall.agg_order && !node.FuncCall.over && showsOrder(namesOf(node.FuncCall.funcname).at(-1)!)) {
+      hazard ??= { construct: 'an aggregate that shows the order of rows', position: characterAt(sql, node.FuncCall.location ?? 0) }
+    }
   })
-  return location === undefined ? undefined : { construct: 'an aggregate that shows the order of rows', position: characterAt(sql, location) }
+  return hazard
 }
 
 /** Sets that grow together: columns known to be equal. */

@@ -204,6 +204,7 @@ describe('decompose', () => {
     ['SELECT * FROM a NATURAL JOIN b', /not tied/],
     ['SELECT * FROM a FULL JOIN b ON a.k = b.k', /outer join/], ['SELECT * FROM t LEFT JOIN a ON a.id = t.id WHERE a.k = 3', /outer join/],
     ['SELECT * INTO x FROM a', /INTO/], ['SELECT 1', /without FROM/], ['SELECT * FROM a TABLESAMPLE system (1)', /TABLESAMPLE/], ['SELECT * FROM a FOR UPDATE', /locking/],
+    ['SELECT * FROM (SELECT * FROM a WHERE k = 1 FOR UPDATE) q', /locking/], ['WITH q AS (SELECT * FROM a FOR SHARE SKIP LOCKED) SELECT * FROM q', /locking/],
     ['WITH d AS (DELETE FROM a RETURNING *) SELECT * FROM d', /data-modifying/], ['DELETE FROM a', /other than SELECT/], ['SELECT 1; SELECT 2', /several/], ['', /empty/],
     ['SELECT * FROM a WHERE', /cannot parse/, 21], ['SELECT * FROM generate_series(1, 3) g', /without a table/], ['SELECT * FROM (SELECT 1 AS k UNION SELECT 2) q', /without a table/],
     ['SELECT * FROM (SELECT count(*) AS k FROM a) q', /without a table/],

@@ -146,6 +146,10 @@ const CASES: readonly (readonly [title: string, tables: string, law: LawCase])[]
   ['a join whose condition means a table around it, not the one beside it', `${TWO}; CREATE TABLE z (region_id int, x int); CREATE TABLE c (x int); INSERT INTO a VALUES (3, 5); INSERT INTO z VALUES (3, 9); INSERT INTO c VALUES (5)`,
     itself('SELECT * FROM a WHERE a.region_id IN (SELECT d.region_id FROM z a, c JOIN b d ON a.x = c.x AND d.region_id = a.region_id)', { outcome: 'narrowed' })],
   ['a volatile function in a condition', TWO, { populate: ['SELECT * FROM a WHERE x > 5'], query: 'SELECT * FROM a WHERE x > 5 AND random() >= 0', outcome: 'left alone' }],
+  ['a derived table of any row of each partition', TWO, { populate: ['SELECT * FROM b WHERE y = 5'], query: 'SELECT * FROM (SELECT DISTINCT ON (region_id) region_id, x FROM a) v, b WHERE v.region_id = b.region_id AND b.y = 5', outcome: 'left alone' }],
+  ['a WITH query that shows the order of rows', TWO, { populate: ['SELECT * FROM b WHERE y = 5'],
+    query: 'WITH v AS (SELECT region_id, array_agg(x) AS xs FROM a GROUP BY region_id) SELECT v.xs FROM v, b WHERE v.region_id = b.region_id AND b.y = 5', outcome: 'left alone' }],
+  ['HAVING that looks at the order of rows', TWO, { populate: ['SELECT * FROM a WHERE x > 4'], query: 'SELECT region_id FROM a WHERE x > 4 GROUP BY region_id HAVING (array_agg(x))[1] < 6', outcome: 'left alone' }],
   ['an index scan of one child table', 'CREATE TABLE a (region_id int, x int); CREATE TABLE c () INHERITS (a); INSERT INTO a VALUES (1, 5); INSERT INTO c VALUES (2, 5)', { populate: ['SELECT * FROM ONLY a WHERE x = 5'], query: 'SELECT * FROM a WHERE x = 5', outcome: 'left alone' }],
 ]
 
