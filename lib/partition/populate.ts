@@ -205,24 +205,42 @@ async function recordUnusable({ hash, sql, tables }: Fragment, status: 'timeout'
   await cache.setNull(hash, { partitionKey, status, query: sql, tables, ...(datatype ? { datatype } : {}) })
 }
 
-/** Runs a fragment, or knows without running it that there is nothing. */
-async function keysOf(fragment: Fragment, { source, cache, partitionKey, columns, options }: Run, signal: AbortSignal): Promise<{ keys: Set<PartitionKeyValue>, asOf: Date }> {
-  const { maxKeys = DEFAULT_MAX_KEYS, timeoutMs = DEFAULT_TIMEOUT_MS, pureFunctions, catalogue, restrict = true } = options
-  let asOf = new Date()
+interface Restriction {
+  /** The fragment's text with the restriction in it; undefined where nothing is left to be asked. */
+  readonly sql: string | undefined
+  /** The age of what it was restricted with. */
+  readonly asOf: number
+}
+
+/** A fragment restricted by what is cached; undefined where nothing is, or where it cannot be. */
+async function restrictionOf(fragment: Fragment, column: string, { cache, partitionKey, options: { pureFunctions, catalogue } }: Run): Promise<Restriction | undefined> {
   const dialect = catalogue?.dialect
-  let sql = dialect ? foreignFragment(fragment.sql) : fragment.sql
-  const column = restrict ? readPattern(fragment.sql)?.key.column : undefined
-  if (column !== undefined) {
+  const sql = dialect ? foreignFragment(fragment.sql) : fragment.sql
+  try {
     const { usable } = await usableSets(sql, { cache, partitionKey, pureFunctions, catalogue }, { except: fragment.hash, column })
     const dated = usable.flatMap(({ hash, storedAt }) => storedAt === undefined ? [] : [{ hash, storedAt }])
     const { keys: known, used } = await cache.lookup(dated.map(({ hash }) => hash), { partitionKey })
-    if (known && known.size <= MAX_RESTRICTION) {
-      // no newer than what it was restricted with
-      asOf = new Date(Math.min(asOf.getTime(), ...dated.filter(({ hash }) => used.includes(hash)).map(({ storedAt }) => storedAt)))
-      if (known.size === 0) return { keys: new Set(), asOf }
-      sql = dialect ? foreignFragment(fragment.sql, known) : narrowQuery(sql, { keys: known, partitionKey: column, method: 'IN', nullKeys: 'none', pureFunctions, catalogue }).sql
-    }
+    if (!known || known.size > MAX_RESTRICTION) return undefined
+    const asOf = Math.min(...dated.filter(({ hash }) => used.includes(hash)).map(({ storedAt }) => storedAt))
+    if (known.size === 0) return { sql: undefined, asOf }
+    return { asOf, sql: dialect ? foreignFragment(fragment.sql, known) : narrowQuery(sql, { keys: known, partitionKey: column, method: 'IN', nullKeys: 'none', pureFunctions, catalogue }).sql }
+  } catch (error) {
+    // a fragment of a table that nothing ties to the key is no query that can be narrowed
+    if (error instanceof UnsupportedQueryError) return undefined
+    throw error
   }
+}
+
+/** Runs a fragment, or knows without running it that there is nothing. */
+async function keysOf(fragment: Fragment, run: Run, signal: AbortSignal): Promise<{ keys: Set<PartitionKeyValue>, asOf: Date }> {
+  const { source, columns, options: { maxKeys = DEFAULT_MAX_KEYS, timeoutMs = DEFAULT_TIMEOUT_MS, catalogue, restrict = true } } = run
+  const now = new Date()
+  const column = restrict ? readPattern(fragment.sql)?.key.column : undefined
+  const restriction = column === undefined ? undefined : await restrictionOf(fragment, column, run)
+  // no newer than what it was restricted with
+  const asOf = restriction ? new Date(Math.min(now.getTime(), restriction.asOf)) : now
+  const sql = restriction ? restriction.sql : catalogue?.dialect ? foreignFragment(fragment.sql) : fragment.sql
+  if (sql === undefined) return { keys: new Set(), asOf }
   const keys = new Set<PartitionKeyValue>()
   const seen = new Set<unknown>()
   for await (const batch of readOnly(source, sql, { signal, ...(timeoutMs > 0 ? { timeoutMs } : {}) })) {

@@ -157,6 +157,15 @@ describe('wrong results of the system that came before', function () {
     expect([lost.stored, lost.outdated, lost.outcomes[0]!.outcome]).to.deep.equal([0, 1, 'outdated'])
   })
 
+  it('runs a fragment that could not be narrowed as a query, beside cached sets too', async () => {
+    const cache = await createCache('memory', 'region_id')
+    const query = "SELECT * FROM poi p WHERE EXISTS (SELECT 1 FROM poi q WHERE q.name = p.name AND q.region_id <> p.region_id)"
+    await populate("SELECT * FROM poi WHERE type = 'park'", { source, cache })
+    const { stored, failed } = await populate(`${query} AND p.type = 'park'`, { source, cache, maxComponentSize: 2 })
+    expect([stored, failed]).to.deep.equal([1, 0])
+    await expectSameRows(client, source, { populate: [query], query })
+  })
+
   it('W27: writes no text into SQL that could end it', async () => {
     const keys = ["o'neil", "'); DROP TABLE names; --", '\\']
     for (const method of ['IN', 'VALUES', 'ANY', 'TMP_TABLE_IN', 'TMP_TABLE_JOIN'] as const) {
