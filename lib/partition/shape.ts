@@ -1,5 +1,5 @@
 import { UnsupportedQueryError } from '../errors.js'
-import { namesOf, walk, type Node, type Select } from '../sql/ast.js'
+import { isDistinctOn, namesOf, walk, type Node, type Select } from '../sql/ast.js'
 import { eachColumn, type ColumnExpression, type Expression } from '../sql/expression.js'
 import { characterAt, parseSelect } from '../sql/grammar.js'
 import { conditionsOf, isPlainMember, isPlainText, keyOf } from '../sql/normal-form.js'
@@ -69,10 +69,6 @@ function firstAggregate({ targetList, havingClause }: Select): number | undefine
   let location: number | undefined
   walk([targetList ?? [], havingClause ?? {}], ({ FuncCall: call }) => { if (call) location ??= call.location })
   return location
-}
-
-function isDistinctOn(items: readonly Node[] | undefined): boolean {
-  return items?.some(item => Object.keys(item).length > 0) ?? false
 }
 
 function hazardOf(select: Select, sql: string): QueryShape['hazard'] {

@@ -143,6 +143,11 @@ export function namesOf(nodes: readonly Node[] | undefined): string[] {
   return (nodes ?? []).map(node => textOf(node) ?? '*')
 }
 
+/** Whether a `distinctClause` is DISTINCT ON: that of a plain DISTINCT holds one empty node. */
+export function isDistinctOn(items: readonly Node[] | undefined): boolean {
+  return items?.some(item => Object.keys(item).length > 0) ?? false
+}
+
 /** Calls `see` for every object below `value`, itself included, parents first; `see` answers false to stay out of it. */
 export function walk(value: unknown, see: (node: Node) => boolean | void): void {
   if (Array.isArray(value)) {
