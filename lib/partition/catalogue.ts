@@ -7,9 +7,16 @@ import { foreignSqlOf, readForeignCatalogue } from './foreign-catalogue.js'
 import { functionsIn, RELATIONS, relationFacts, type RelationFacts, type RelationRow } from './relations.js'
 import { tableText, type TableFacts } from './scope.js'
 
+// times within a domain, an array, a range or a row of an array; of multiranges only those of numbers are known to hold none
+const TIMED = `WITH RECURSIVE within AS (
+      SELECT t.oid UNION SELECT x.oid FROM within JOIN pg_catalog.pg_type y ON y.oid = within.oid LEFT JOIN pg_catalog.pg_range g ON g.rngtypid = y.oid
+        LEFT JOIN pg_catalog.pg_attribute f ON f.attrelid = y.typrelid AND y.typrelid <> 0, LATERAL pg_catalog.unnest(ARRAY[y.typbasetype, y.typelem, g.rngsubtype, f.atttypid]) AS x(oid) WHERE x.oid <> 0)
+    SELECT FROM within JOIN pg_catalog.pg_type y ON y.oid = within.oid
+      WHERE y.typname IN ('date', 'timestamp', 'timestamptz', 'time', 'timetz', 'interval') OR (y.typtype = 'm' AND y.typname NOT IN ('int4multirange', 'int8multirange', 'nummultirange'))`
+
 // a NOT NULL that some rows need not obey counts as none: of inheritance children, not inherited, not validated (PostgreSQL 18)
 const COLUMNS = `SELECT r.name AS "table", a.attname::text AS "column",
-    CASE WHEN t.typtype = 'e' THEN 'enum' WHEN 'c' IN (t.typtype, u.typtype) THEN 'composite' WHEN t.typtype = 'd' THEN 'domain' WHEN NOT coalesce(l.collisdeterministic, true) THEN 'nondeterministic' ELSE t.typname::text END AS type,
+    CASE WHEN t.typtype = 'e' THEN 'enum' WHEN 'c' IN (t.typtype, u.typtype) THEN 'composite' WHEN (t.typtype <> 'b' OR t.typelem <> 0) AND EXISTS (${TIMED}) THEN 'timed' WHEN t.typtype = 'd' THEN 'domain' WHEN NOT coalesce(l.collisdeterministic, true) THEN 'nondeterministic' ELSE t.typname::text END AS type,
     a.attnotnull AND (c.relkind = 'p' OR NOT c.relhassubclass) AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint k
       WHERE k.conrelid = c.oid AND k.contype = 'n' AND (k.connoinherit OR NOT k.convalidated) AND k.conkey = ARRAY[a.attnum]) AS notnull
   FROM pg_catalog.unnest($1::text[]) AS r(name)

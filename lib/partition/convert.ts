@@ -182,7 +182,7 @@ function typeOf(value: Expression, reading: Reading): string | undefined {
 function checkSession(arg: Expression, values: readonly Expression[], reading: Reading, location?: number): void {
   if (!reading.options.tableFacts) return
   const type = typeOf(arg, reading)
-  const isSteady = values.every(value => isSteadyComparison(arg, type, value, typeOf(value, reading)))
+  const isSteady = values.every(value => isSteadyComparison(arg, type, value, typeOf(value, reading)) && isSteadyComparison(value, typeOf(value, reading), arg, type))
   if (!isSteady) throw new Uncacheable(`a comparison with ${type ?? 'a time'} that depends on the session`, location)
 }
 
@@ -240,7 +240,6 @@ const OPERATOR_WORDS: Record<string, string> = { '~~': 'LIKE', '!~~': 'NOT LIKE'
 /** A comparison of two expressions. @throws {Uncacheable} it may be another in another session */
 export function compared(op: Comparison, left: Expression, right: Expression, reading: Reading, location?: number): Expression {
   checkSession(left, [right], reading, location)
-  checkSession(right, [left], reading, location)
   return comparison(op, left, right)
 }
 

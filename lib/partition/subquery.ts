@@ -75,6 +75,7 @@ function timeTypesIn(select: Select, { tableFacts }: ReadingOptions): string[] {
 function checkTimes(select: Select, types: readonly (string | undefined)[]): void {
   const [type, other] = new Set(types.filter(isTimeType))
   if (type === undefined) return
+  if (type === 'timed') throw new Uncacheable('a sub-query over domains, arrays or ranges of times, which may depend on the session')
   if (other !== undefined) throw new Uncacheable(`a sub-query over ${type} and ${other}, which may depend on the session`)
   walk({ SelectStmt: select }, ({ A_Const: value, A_Expr: operator, FuncCall: call, TypeCast: cast }) => {
     const text = value?.sval?.sval

@@ -75,6 +75,17 @@ const CASES: readonly (readonly [title: string, tables: string, law: LawCase])[]
   ['IN over two types of times, in another time zone', INSTANTS, itself('SELECT * FROM t a WHERE a.x IN (SELECT b.ts FROM t b)', { session: NEW_YORK })],
   ['USING over two types of times, in another time zone', "CREATE TABLE a (region_id int, z timestamptz); CREATE TABLE b (region_id int, z timestamp); INSERT INTO a VALUES (1, '2024-01-01 05:00+00'); INSERT INTO b VALUES (1, '2024-01-01 00:00')",
     itself('SELECT * FROM a JOIN b USING (z, region_id)', { session: NEW_YORK })],
+  ...([['a domain', 'moment', "'2023-12-31 20:00+00'", "w > '2024-01-01'"], ['a domain over another', 'later', "'2023-12-31 20:00+00'", "w IN ('2024-01-01 05:00')"],
+    ['a range', 'tstzrange', "'[2023-12-31 20:00+00,2023-12-31 21:00+00)'", "w && '[2024-01-01,2024-01-02)'"], ['a multirange', 'tstzmultirange', "'{[2023-12-31 20:00+00,2023-12-31 21:00+00)}'", "w && '{[2024-01-01,2024-01-02)}'"],
+    ['an array', 'timestamptz[]', "'{2023-12-31 15:00+00}'", "w @> '{2024-01-01}'"], ['a domain over an array', 'moments', "'{2023-12-31 15:00+00}'", "w = '{2024-01-01}'"], ['an array of rows', 'at[]', `'{"(\\"2023-12-31 15:00+00\\")"}'`, `w = '{"(2024-01-01)"}'`],
+    ['a domain in a sub-query', 'moment', "'2023-12-31 15:00+00'", "NOT EXISTS (SELECT 1 FROM t b WHERE b.region_id = t.region_id AND b.w <> '2024-01-01')"]] as const)
+    .map(([what, type, value, condition]): [string, string, LawCase] => [`times in ${what}, in another time zone`,
+      `CREATE DOMAIN moment AS timestamptz; CREATE DOMAIN later AS moment; CREATE DOMAIN moments AS timestamptz[]; CREATE TYPE at AS (at timestamptz); CREATE TABLE t (region_id int, w ${type}); INSERT INTO t VALUES (1, ${value}), (2, NULL)`,
+      itself(`SELECT * FROM t WHERE ${condition}`, { session: ["SET TIME ZONE 'Asia/Tokyo'"], withSource: true })]),
+  ['a literal BETWEEN two times, in another time zone', "CREATE TABLE t (region_id int, a timestamptz, b timestamptz); INSERT INTO t VALUES (1, '2023-12-31 14:00+00', '2023-12-31 16:00+00'), (2, NULL, NULL)",
+    itself("SELECT * FROM t WHERE '2024-01-01' BETWEEN a AND b", { session: ["SET TIME ZONE 'Asia/Tokyo'"], withSource: true })],
+  ['arrays and ranges of numbers', "CREATE TABLE t (region_id int, a int[], r int4range, m int4multirange); INSERT INTO t VALUES (1, '{1,2}', '[1,5)', '{[1,5)}'), (2, '{3}', '[8,9)', '{}')",
+    itself("SELECT * FROM t WHERE a @> '{1}' AND r && '[2,3)' AND m && '{[2,3)}'", { outcome: 'narrowed' })],
   ['doubles as text, with other digits', DOUBLES, itself("SELECT * FROM t WHERE d || '' = '0.1' OR length(concat(d, '')) > 10", { session: ['SET extra_float_digits = -10'] })],
   ['the current time', INSTANTS, itself('SELECT * FROM t WHERE x <= CURRENT_TIMESTAMP AND x < now()')],
 
