@@ -1,6 +1,6 @@
 import { namesOf, textOf, walk, type Alias, type Join, type Node, type Select, type SubLink } from '../sql/ast.js'
 import type { Expression } from '../sql/expression.js'
-import { isAggregate, volatilityOf, type FunctionVolatility } from '../sql/volatility.js'
+import { aggregateOf, volatilityOf, type FunctionVolatility } from '../sql/volatility.js'
 import { compared, convert, resolveColumn, type Reading } from './convert.js'
 import { checkForeignCondition, type KindOf } from './foreign-condition.js'
 import { Scope, tableText, Uncacheable, type Binding, type NamedQuery, type ReadingOptions, type ShapeTable } from './scope.js'
@@ -81,10 +81,9 @@ function canOpen(select: Select, { volatility }: ReadingOptions): boolean {
 /** An aggregate without GROUP BY answers one row where there are none. A function that nobody knows may be an aggregate. */
 function mayAggregate({ targetList, sortClause, distinctClause }: Select, volatility: FunctionVolatility | undefined): boolean {
   let found = false
-  walk([targetList ?? [], sortClause ?? [], distinctClause ?? []], ({ FuncCall: call }) => {
-    if (!call || call.over) return
-    const names = namesOf(call.funcname)
-    if (isAggregate(names.at(-1)!) || volatilityOf(names, volatility) === 'unknown') found = true
+  walk([targetList ?? [], sortClause ?? [], distinctClause ?? []], node => {
+    const call = node.FuncCall
+    if (aggregateOf(node) || (call && !call.over && volatilityOf(namesOf(call.funcname), volatility) === 'unknown')) found = true
   })
   return found
 }
@@ -94,7 +93,7 @@ export function hasAggregate(nodes: readonly Node[] | undefined): boolean {
   let found = false
   walk(nodes ?? [], node => {
     if (node.SubLink) return false
-    if (node.FuncCall && !node.FuncCall.over && isAggregate(namesOf(node.FuncCall.funcname).at(-1)!)) found = true
+    if (aggregateOf(node)) found = true
   })
   return found
 }

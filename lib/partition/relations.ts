@@ -1,6 +1,6 @@
 import { isDistinctOn, namesOf, walk, type Node, type Select } from '../sql/ast.js'
 import { parseSelect } from '../sql/grammar.js'
-import { isAggregate, isPlainType, showsOrder, volatilityOf, type FunctionVolatility } from '../sql/volatility.js'
+import { isAggregate, isPlainType, orderShownBy, volatilityOf, type FunctionVolatility } from '../sql/volatility.js'
 import { UnsupportedQueryError } from '../errors.js'
 import { tableText } from './scope.js'
 import { isTimeType } from './times.js'
@@ -106,9 +106,9 @@ function hazardOfView({ definition, unsteady }: RelationRow, rows: readonly Rela
     if (isDistinctOn(node.distinctClause) && !node.sortClause) hazard ??= 'a view with DISTINCT ON without ORDER BY'
     if (node.SQLValueFunction) hazard ??= `a view with ${node.SQLValueFunction.op.replace('SVFOP_', '').toLowerCase()}`
     if (node.RangeTableSample) hazard ??= 'a view with TABLESAMPLE'
+    if (orderShownBy(node)) hazard ??= `a view with ${namesOf(node.FuncCall?.funcname).at(-1) ?? 'an aggregate of JSON'}, which shows the order of rows`
     if (node.FuncCall) {
       const names = namesOf(node.FuncCall.funcname)
-      if (showsOrder(names.at(-1)!) && !node.FuncCall.agg_order && !node.FuncCall.over) hazard ??= `a view with ${names.at(-1)!}, which shows the order of rows`
       if (!isAggregate(names.at(-1)!) && volatilityOf(names, volatility) !== 'immutable') hazard ??= `a view with the function ${names.at(-1)!}, which is not immutable`
     }
     const type = node.TypeCast && namesOf(node.TypeCast.typeName.names).at(-1)

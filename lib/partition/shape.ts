@@ -3,7 +3,7 @@ import { isDistinctOn, namesOf, walk, type Node, type Select } from '../sql/ast.
 import { eachColumn, type ColumnExpression, type Expression } from '../sql/expression.js'
 import { characterAt, parseSelect } from '../sql/grammar.js'
 import { conditionsOf, isPlainMember, isPlainText, keyOf } from '../sql/normal-form.js'
-import { showsOrder, volatilityOf } from '../sql/volatility.js'
+import { aggregateOf, orderShownBy, volatilityOf } from '../sql/volatility.js'
 import { resolveColumn } from './convert.js'
 import { flatten, hasAggregate, type Flattened } from './flatten.js'
 import { parseForeign } from './foreign-statement.js'
@@ -67,7 +67,7 @@ function checkStatement(select: Select, sql: string, { volatility }: ReadingOpti
 
 function firstAggregate({ targetList, havingClause }: Select): number | undefined {
   let location: number | undefined
-  walk([targetList ?? [], havingClause ?? {}], ({ FuncCall: call }) => { if (call) location ??= call.location })
+  walk([targetList ?? [], havingClause ?? {}], node => { location ??= node.FuncCall?.location ?? aggregateOf(node)?.location })
   return location
 }
 
@@ -77,9 +77,8 @@ function hazardOf(select: Select, sql: string): QueryShape['hazard'] {
   // a restriction changes the plans of derived tables and WITH queries too
   walk(select, (node: Node & Partial<Select>) => {
     if (isDistinctOn(node.distinctClause) && !node.sortClause) hazard ??= { construct: 'DISTINCT ON without ORDER BY', position: undefined }
-    if (node.FuncCall && !node.FuncCall.agg_order && !node.FuncCall.over && showsOrder(namesOf(node.FuncCall.funcname).at(-1)!)) {
-      hazard ??= { construct: 'an aggregate that shows the order of rows', position: characterAt(sql, node.FuncCall.location ?? 0) }
-    }
+    const shown = orderShownBy(node)
+    if (shown) hazard ??= { construct: 'an aggregate that shows the order of rows', position: characterAt(sql, shown.location ?? 0) }
   })
   return hazard
 }

@@ -22,6 +22,8 @@ export interface Node {
   readonly CommonTableExpr?: CommonTable
   readonly FuncCall?: FunctionCall
   readonly JoinExpr?: Join
+  readonly JsonArrayAgg?: { readonly constructor: JsonAggregate }
+  readonly JsonObjectAgg?: { readonly constructor: JsonAggregate }
   readonly MinMaxExpr?: { readonly op: 'IS_GREATEST' | 'IS_LEAST', readonly args: readonly Node[] }
   readonly NullTest?: { readonly arg: Node, readonly nulltesttype: 'IS_NULL' | 'IS_NOT_NULL' }
   readonly ParamRef?: { readonly number?: number, readonly location?: number }
@@ -67,6 +69,9 @@ export interface FunctionCall {
   readonly over?: object
   readonly location?: number
 }
+
+/** JSON_ARRAYAGG and JSON_OBJECTAGG are no function calls to the grammar. */
+export type JsonAggregate = Pick<FunctionCall, 'agg_order' | 'agg_filter' | 'over' | 'location'>
 
 export interface Alias { readonly aliasname: string, readonly colnames?: readonly Node[] }
 

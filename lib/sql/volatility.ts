@@ -1,3 +1,5 @@
+import { namesOf, type JsonAggregate, type Node } from './ast.js'
+
 /** What is known of the functions of PostgreSQL's own catalogue, by name, over all their overloads (PostgreSQL 15 to 18). */
 
 /** Same arguments, same answer, in every session: no overload reads a setting, a clock or a table. */
@@ -20,7 +22,8 @@ pg_sleep pg_sleep_for pg_sleep_until pg_read_file pg_read_binary_file pg_ls_dir 
 uuid_generate_v1 uuid_generate_v1mc uuid_generate_v4 gen_random_bytes gen_salt`.split(/\s+/))
 
 const AGGREGATES = new Set(`array_agg any_value avg bit_and bit_or bit_xor bool_and bool_or corr count covar_pop covar_samp cume_dist dense_rank every
-json_agg json_agg_strict json_object_agg jsonb_agg jsonb_object_agg max min mode percent_rank percentile_cont percentile_disc range_agg
+json_agg json_agg_strict json_object_agg json_object_agg_strict json_object_agg_unique json_object_agg_unique_strict jsonb_agg jsonb_agg_strict
+jsonb_object_agg jsonb_object_agg_strict jsonb_object_agg_unique jsonb_object_agg_unique_strict max min mode percent_rank percentile_cont percentile_disc range_agg
 range_intersect_agg rank regr_avgx regr_avgy regr_count regr_intercept regr_r2 regr_slope regr_sxx regr_sxy regr_syy stddev stddev_pop
 stddev_samp string_agg sum var_pop var_samp variance xmlagg`.split(/\s+/))
 
@@ -28,7 +31,8 @@ stddev_samp string_agg sum var_pop var_samp variance xmlagg`.split(/\s+/))
 const ORDER_FREE_AGGREGATES = new Set('bool_and bool_or bit_and bit_or bit_xor count every max min'.split(' '))
 
 /** Their answer shows the order in which rows came, unless the call says ORDER BY. */
-const ORDER_SHOWING_AGGREGATES = new Set('array_agg any_value json_agg json_agg_strict json_object_agg jsonb_agg jsonb_object_agg string_agg xmlagg'.split(' '))
+const ORDER_SHOWING_AGGREGATES = new Set(`array_agg any_value json_agg json_agg_strict json_object_agg json_object_agg_strict json_object_agg_unique
+json_object_agg_unique_strict jsonb_agg jsonb_agg_strict jsonb_object_agg jsonb_object_agg_strict jsonb_object_agg_unique jsonb_object_agg_unique_strict string_agg xmlagg`.split(/\s+/))
 
 /** Operators whose built-in forms are immutable, or stable only between types that a text column cannot be confused with. */
 const OPERATORS = new Set(`= <> < > <= >= + - * / % ^ & | # << >> ~ ~* !~ !~* ~~ ~~* !~~ !~~* @> <@ && -> ->> #> #>> ? ?| ?& <-> |/ ||/ @ ~= -|- &< &>`.split(' '))
@@ -68,9 +72,17 @@ export function isOrderFree(name: string): boolean {
   return ORDER_FREE_AGGREGATES.has(name)
 }
 
-/** Whether an aggregate's answer shows the order of the rows. */
-export function showsOrder(name: string): boolean {
-  return ORDER_SHOWING_AGGREGATES.has(name)
+/** The call of an aggregate that PostgreSQL itself knows; over a window it is none. */
+export function aggregateOf({ FuncCall: call, JsonArrayAgg: array, JsonObjectAgg: object }: Node): JsonAggregate | undefined {
+  const found = (array ?? object)?.constructor ?? (call && isAggregate(namesOf(call.funcname).at(-1)!) ? call : undefined)
+  return found?.over ? undefined : found
+}
+
+/** The call of an aggregate whose answer shows the order of the rows. */
+export function orderShownBy(node: Node): JsonAggregate | undefined {
+  const found = aggregateOf(node)
+  const shows = node.FuncCall === undefined || ORDER_SHOWING_AGGREGATES.has(namesOf(node.FuncCall.funcname).at(-1)!)
+  return shows && !found?.agg_order ? found : undefined
 }
 
 /** Whether an operator of this name may stand in a cached condition. */

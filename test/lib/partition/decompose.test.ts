@@ -135,6 +135,12 @@ describe('decompose', () => {
     expect(kept('a WHERE p = 1')).to.equal('NOT (EXISTS (SELECT t1.x FROM a AS s1 WHERE s1.p = 1))')
     const uncertain = ['a, b WHERE p = q', 'a, unknown WHERE p = 1', 'a, a c WHERE p = 1', 'a GROUP BY id', 'a WHERE a IS NULL', '(SELECT 1 AS id) v WHERE id = 1']
     for (const from of uncertain) expect(kept(from, from.startsWith('a, b') ? {} : { catalogue }), from).to.equal(undefined)
+
+  it('opens no EXISTS over an aggregate, which is always true', () => {
+    for (const output of ['JSON_ARRAYAGG(b.n)', 'JSON_OBJECTAGG(b.n : b.m)', 'jsonb_agg_strict(b.n)']) {
+      expect(texts(`SELECT * FROM poi a WHERE a.n = 1 AND EXISTS (SELECT ${output} FROM poi b WHERE b.region_id = a.region_id AND b.m = 2)`, POI), output).to.deep.equal([one('poi', 'region_id', 't1.n = 1')])
+    }
+    expect(texts('SELECT * FROM poi a WHERE a.n = 1 AND EXISTS (SELECT JSON_ARRAYAGG(b.n) OVER () FROM poi b WHERE b.region_id = a.region_id AND b.m = 2)', POI)).to.have.length(2)
   })
 
   it('leaves the nullable side of an outer join out', () => {
@@ -198,6 +204,7 @@ describe('decompose', () => {
   const refused: [sql: string, construct: RegExp, position?: number][] = [
     ["SELECT * FROM a WHERE k = 1 UNION SELECT * FROM b", /UNION/], ['SELECT * FROM a EXCEPT SELECT * FROM b', /EXCEPT/], ['VALUES (1)', /VALUES/],
     ['SELECT count(*) FROM a WHERE x = 1', /aggregate over all/, 7], ['SELECT 1 FROM a HAVING count(*) > 1', /aggregate over all/, 23],
+    ['SELECT JSON_ARRAYAGG(x) FROM a', /aggregate over all/, 7], ['SELECT jsonb_object_agg_strict(x, y) FROM a', /aggregate over all/, 7],
     ["SELECT 'é', random() FROM a", /volatile function random/, 12], ["SELECT nextval('s'), x FROM a", /volatile function nextval/, 7],
     ['SELECT * FROM a WHERE pg_sleep(1) IS NULL', /volatile/, 22],
     ['SELECT * FROM a, b WHERE a.id = b.aid', /not tied/], ['SELECT * FROM a, b WHERE a.k = 1 AND b.k = 2', /not tied/], ['SELECT * FROM a, b', /not tied/],
