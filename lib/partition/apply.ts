@@ -90,7 +90,11 @@ export async function applyCache(sql: string, options: ApplyOptions): Promise<Ap
       const { schema, name } = column.tables[column.anchor.table]!
       const type = catalogue?.tableFacts(schema, name)?.columns.get(column.keyColumns.get(column.anchor.table)!)?.type
       const isZoned = type === 'timestamptz'
-      if (type !== undefined && await cache.getDatatype({ partitionKey }) === 'text' && !TEXT_TYPES.has(type)) {
+      const datatype = await cache.getDatatype({ partitionKey })
+      if (type === undefined && datatype === 'timestamp') {
+        return alone('whether the key has a time zone is not known: narrow with keys, or with a source', query)
+      }
+      if (type !== undefined && datatype === 'text' && !TEXT_TYPES.has(type)) {
         return alone(`keys of the type ${type} are cached as texts, which PostgreSQL does not compare with it: narrow with keys`, query)
       }
       const found = await cache.lazyIntersect!(hashes, { partitionKey, ...(isZoned ? { timestampsAs: 'timestamptz' } : {}) })

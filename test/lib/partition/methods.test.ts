@@ -118,6 +118,22 @@ describe('the ways to narrow', function () {
     }
   })
 
+  it('leave lazily alone what may be a timestamptz, as another session would take its keys for other moments', async () => {
+    const cache = await fill('zoned', 'timestamptz', 'timestamp', ["'2024-01-01 00:00+00'", "'2024-01-02 00:00+00'"])
+    await client.query("SET TIME ZONE 'Asia/Tokyo'")
+    const query = 'SELECT * FROM zoned WHERE x = 1'
+    for (const method of ['IN_SUBQUERY', 'TMP_TABLE_IN', 'TMP_TABLE_JOIN'] as const) {
+      for (const known of [{}, { source }]) {
+        const { sql, statements, stats } = await applyCache(query, { cache, method, lazy: true, ...known })
+        expect(stats.narrowed).to.equal('source' in known)
+        for (const statement of statements) await client.query(statement)
+        expect(await rowsOf(client, sql), method).to.deep.equal(await rowsOf(client, query))
+      }
+    }
+    await client.query('RESET TIME ZONE')
+    await cache.close()
+  })
+
   it('end in an error, and never in fewer rows, where a set is gone that lazy SQL was made for', async () => {
     const cache = await fill('gone', 'int4', 'integer', ['1', '2', '3'])
     const { sql } = await applyCache('SELECT * FROM gone WHERE x = 1', { cache, lazy: true })
