@@ -3,6 +3,7 @@ import { eachColumn, mapColumns, type ColumnExpression, type Expression } from '
 import { parseSelect } from '../sql/grammar.js'
 import { conditionsOf, keyOf } from '../sql/normal-form.js'
 import { convert } from './convert.js'
+import type { Catalogue } from './decompose.js'
 import { flatten } from './flatten.js'
 import { unmarked } from './fragment-mark.js'
 import { implies } from './implication.js'
@@ -30,6 +31,21 @@ export function readPattern(text: string): Pattern | undefined {
     return { key, tables: flat.tables.map(({ text }) => text), conditions: conditionsOf({ k: 'and', args: flat.conditions }) }
   } catch (error) {
     if (error instanceof Uncacheable || error instanceof UnsupportedQueryError) return undefined
+    throw error
+  }
+}
+
+/**
+ * Whether a fragment says the same in every session, now that its columns' types are known: it may have been made without them.
+ *
+ * @throws {UnsupportedQueryError} it does not
+ */
+export function checkSteady(sql: string, { dialect, tableFacts }: Catalogue): void {
+  if (dialect) return
+  try {
+    flatten(parseSelect(sql), { partitionKey: '', params: [], isFragment: true, tableFacts })
+  } catch (error) {
+    if (error instanceof Uncacheable) throw new UnsupportedQueryError({ construct: error.reason, reason: 'the set would hold for this session only' })
     throw error
   }
 }

@@ -6,7 +6,7 @@ import { readCatalogue } from '../partition/catalogue.js'
 import { shapeOf } from '../partition/decompose.js'
 import { checkKeyColumns, type KeyColumns } from '../partition/key-columns.js'
 import type { Datatype } from '../partition/key-types.js'
-import { readPattern } from '../partition/pattern.js'
+import { checkSteady, readPattern } from '../partition/pattern.js'
 import { computeFragment, storeFragment, tablesBehind, type ComputedFragment, type PopulateOptions, type Run } from '../partition/populate.js'
 import type { Source } from '../source/fetcher.js'
 import { isTransient, type Job } from './held-jobs.js'
@@ -47,6 +47,7 @@ async function keyColumnsOf(sql: string, datatype: Datatype | undefined, { sourc
   // a text of somebody's own making is run as it is
   if (!key) return { columns: unknown, catalogue: undefined }
   const catalogue = await readCatalogue(source, sql)
+  if (catalogue) checkSteady(sql, catalogue)
   return { columns: checkKeyColumns(shapeOf(sql, { partitionKey: key.column, pureFunctions, catalogue }), catalogue, datatype), catalogue }
 }
 

@@ -128,6 +128,16 @@ describe('the partition cache\'s workers', function () {
     expect([await cache.exists(real.hash), (await queues.outgoing.dead()).length]).to.deep.equal([false, 1])
   })
 
+  it('refuse fragments that were made without the catalogue and that each session reads otherwise', async () => {
+    await pool.query('CREATE TABLE visits (city int, at timestamptz)')
+    const steady = decompose("SELECT * FROM visits WHERE at > '2024-01-01 00:00+00'", { partitionKey: 'city' })[0]!
+    await pushToQueryFragmentQueue([decompose("SELECT * FROM visits WHERE at > '2024-01-01'", { partitionKey: 'city' })[0]!, steady], { partitionKey: 'city', datatype: 'integer', queues })
+    expect(await processFragments(settings())).to.include({ stored: 1, returned: 1 })
+    const [dead] = await queues.outgoing.dead()
+    expect([await cache.getAllKeys(), dead!.attempts]).to.deep.equal([[steady.hash], 1])
+    expect(dead!.error).to.contain('depends on the session')
+  })
+
   it('refuse keys that do not fit the partition key', async () => {
     await cache.setSet('one', [1])
     await pushToQueryFragmentQueue(fragment('SELECT DISTINCT kind FROM poi'), { partitionKey: 'city', queues })
