@@ -27,7 +27,7 @@ const COLUMNS = `SELECT r.name AS "table", a.attname::text AS "column",
   LEFT JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation`
 
 const FUNCTIONS = `SELECT n.nspname::text AS schema, p.proname::text AS name, pg_catalog.pg_function_is_visible(p.oid) AS visible,
-    p.provolatile::text AS volatility, p.prokind::text AS kind
+    p.provolatile::text AS volatility, p.prokind::text AS kind, p.proretset AS "isSet"
   FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE p.proname::text = ANY ($1::text[])`
 
 /** How long what was read is believed. */
@@ -65,7 +65,7 @@ async function rowsOf(source: Source, sql: string, names: readonly string[]): Pr
   return rows
 }
 
-const RANKS: readonly Volatility[] = ['immutable', 'stable', 'volatile']
+const RANKS: readonly Volatility[] = ['immutable', 'set', 'stable', 'volatile']
 
 function worse(a: Volatility | undefined, b: Volatility): Volatility {
   return a === undefined || RANKS.indexOf(b) > RANKS.indexOf(a) ? b : a
@@ -74,10 +74,10 @@ function worse(a: Volatility | undefined, b: Volatility): Volatility {
 async function readFunctions(source: Source, names: readonly string[], { functions }: Known): Promise<void> {
   if (names.length === 0) return
   const found = new Map<string, Volatility>()
-  for (const { schema, name, visible, volatility, kind } of await rowsOf(source, FUNCTIONS, names) as Record<string, string>[]) {
+  for (const { schema, name, visible, volatility, kind, isSet } of await rowsOf(source, FUNCTIONS, names) as Record<string, string>[]) {
     // an aggregate's own mark says nothing of its answer
     if (kind === 'a' || kind === 'w') continue
-    const one: Volatility = volatility === 'i' ? 'immutable' : volatility === 's' ? 'stable' : 'volatile'
+    const one: Volatility = volatility === 'i' ? (isSet ? 'set' : 'immutable') : volatility === 's' ? 'stable' : 'volatile'
     for (const key of [`${schema!}.${name!}`, ...(visible ? [name!] : [])]) found.set(key, worse(found.get(key), one))
   }
   for (const name of names) functions.set(name, undefined)

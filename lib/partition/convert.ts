@@ -315,6 +315,7 @@ function call(node: FunctionCall, scope: Scope, reading: Reading): Expression {
   const { volatility, isFragment } = reading.options
   const known = isFragment ? 'immutable' : volatilityOf(names, volatility)
   const name = names.filter((part, i) => i > 0 || part !== 'pg_catalog').join('.')
+  if (known === 'set') throw new Uncacheable(`the function ${name}, which answers rows`, node.location)
   if (known !== 'immutable') throw new Uncacheable(`the function ${name}, ${known === 'unknown' ? 'not known to be immutable' : `which is ${known}`}`, node.location)
   if (node.agg_star || node.agg_filter || node.agg_order || node.agg_distinct || node.agg_within_group || node.over || node.func_variadic) {
     throw new Uncacheable(`the call of ${name} as an aggregate or window function`, node.location)

@@ -109,7 +109,7 @@ function hazardOfView({ definition, unsteady }: RelationRow, rows: readonly Rela
     if (orderShownBy(node)) hazard ??= `a view with ${namesOf(node.FuncCall?.funcname).at(-1) ?? 'an aggregate of JSON'}, which shows the order of rows`
     if (node.FuncCall) {
       const names = namesOf(node.FuncCall.funcname)
-      if (!isAggregate(names.at(-1)!) && volatilityOf(names, volatility) !== 'immutable') hazard ??= `a view with the function ${names.at(-1)!}, which is not immutable`
+      if (!isAggregate(names.at(-1)!) && !['immutable', 'set'].includes(volatilityOf(names, volatility))) hazard ??= `a view with the function ${names.at(-1)!}, which is not immutable`
     }
     const type = node.TypeCast && namesOf(node.TypeCast.typeName.names).at(-1)
     if (isTimeType(type) && !node.TypeCast?.arg.A_Const) hazard ??= `a view with a cast to ${type}, which may depend on the session`

@@ -40,8 +40,8 @@ const OPERATORS = new Set(`= <> < > <= >= + - * / % ^ & | # << >> ~ ~* !~ !~* ~~
 /** Types whose input and casts read no session setting. */
 const PLAIN_TYPES = new Set(`int2 int4 int8 float4 float8 numeric bool uuid geometry geography`.split(' '))
 
-/** How a function is known. */
-export type Volatility = 'immutable' | 'stable' | 'volatile' | 'unknown'
+/** How a function is known; 'set' is an immutable one that answers rows. */
+export type Volatility = 'immutable' | 'set' | 'stable' | 'volatile' | 'unknown'
 
 /** Volatility of functions by name, as a catalogue or a caller says; beats the built-in list. */
 export type FunctionVolatility = (schema: string | undefined, name: string) => Volatility | undefined

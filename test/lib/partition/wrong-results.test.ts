@@ -166,6 +166,16 @@ describe('wrong results of the system that came before', function () {
     await expectSameRows(client, source, { populate: [query], query })
   })
 
+  it('leaves functions that answer rows out of its fragments', async () => {
+    await client.query("CREATE TABLE tagged (region_id int NOT NULL, tags text[], x int); INSERT INTO tagged VALUES (1, '{a,b}', 1), (2, '{b}', 2), (3, '{}', 1)")
+    for (const query of ["SELECT * FROM (SELECT region_id, x, unnest(tags) AS tag FROM tagged) v WHERE v.tag = 'a' AND v.x = 1", "SELECT * FROM tagged WHERE x = 1 AND 'a' IN (SELECT unnest(t.tags) FROM tagged t WHERE t.x = 1)"]) {
+      const { reports } = await expectSameRows(client, source, { populate: [query], query, withSource: true })
+      expect(reports.map(({ stored, failed }) => [stored > 0, failed])).to.deep.equal([[true, 0]])
+    }
+    await client.query('CREATE VIEW tags AS SELECT region_id, unnest(tags) AS tag FROM tagged')
+    await expectSameRows(client, source, { populate: ["SELECT * FROM tags WHERE tag = 'a'"], query: "SELECT * FROM tags WHERE tag = 'a'", withSource: true })
+  })
+
   it('W27: writes no text into SQL that could end it', async () => {
     const keys = ["o'neil", "'); DROP TABLE names; --", '\\']
     for (const method of ['IN', 'VALUES', 'ANY', 'TMP_TABLE_IN', 'TMP_TABLE_JOIN'] as const) {
