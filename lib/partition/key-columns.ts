@@ -1,5 +1,5 @@
 import type { RowBatch } from '../batch/row-batch.js'
-import { formatTimestamp } from '../batch/temporal.js'
+import { formatTimestamp, parseTimestamp } from '../batch/temporal.js'
 import { KeyTypeError } from '../errors.js'
 import { canonicalNumber } from '../sql/decimal.js'
 import type { Catalogue } from './decompose.js'
@@ -112,5 +112,7 @@ export function * keysIn(batch: RowBatch, { datatype, isPadded }: KeyColumns): G
 
 /** A date is the midnight that begins it. */
 function dayKey(text: string): PartitionKeyValue {
-  return /^\d{4}-\d\d-\d\d$/.test(text) ? new Date(`${text}T00:00:00Z`) : text
+  const [, day, era = ''] = /^(\d{4,}-\d\d-\d\d)( BC)?$/.exec(text) ?? []
+  const micros = day === undefined ? undefined : parseTimestamp(`${day} 00:00:00${era}`)
+  return micros === undefined ? text : timestampKey(micros)
 }

@@ -21,7 +21,7 @@ const KEYS: readonly (readonly [type: string, datatype: Datatype, keys: readonly
   ['char(5)', 'text', ["'n'", "'south'", "'it''s'"]],
   ['timestamp', 'timestamp', ["'2024-01-01'", "'2024-01-01 00:00:00.000001'", "'infinity'", "'0044-03-15 BC'"]],
   ['timestamptz', 'timestamp', ["'2024-01-01 00:00+00'", "'2024-07-01 12:00:00.5+02'", "'-infinity'"]],
-  ['date', 'timestamp', ["'2024-02-29'", "'1999-12-31'", "'infinity'"]],
+  ['date', 'timestamp', ["'2024-02-29'", "'1999-12-31'", "'infinity'", "'0044-03-15 BC'", "'12024-01-01'"]],
 ]
 /** Types that compare, a key that both hold, and one that only the second holds. */
 const PAIRS: readonly (readonly [narrow: string, wide: string, datatype: Datatype, shared: string, beyond: string])[] = [
