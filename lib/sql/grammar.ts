@@ -46,10 +46,22 @@ function syntaxError(error: unknown): UnsupportedQueryError {
     ...(details.cursorPosition === undefined ? {} : { position: details.cursorPosition }) })
 }
 
+/** Levels of a tree at most: what reads one calls itself for each of them. */
+const MAX_DEPTH = 1000
+
+function isDeep(tree: object): boolean {
+  let level: object[] = [tree]
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth === MAX_DEPTH) return true
+    level = level.flatMap(node => Object.values(node).filter((child: unknown): child is object => typeof child === 'object' && child !== null))
+  }
+  return false
+}
+
 /**
  * Parses one statement.
  *
- * @throws {UnsupportedQueryError} a syntax error, no statement, or several
+ * @throws {UnsupportedQueryError} a syntax error, no statement, or several; one that is nested too deeply
  */
 export function parseStatement(sql: string): Node {
   // the parser takes an empty text for an error of its own
@@ -64,6 +76,7 @@ export function parseStatement(sql: string): Node {
   const [first, second] = statements
   if (!first?.stmt) throw new UnsupportedQueryError({ construct: 'an empty statement' })
   if (second) throw new UnsupportedQueryError({ construct: 'several statements in one text' })
+  if (isDeep(first.stmt)) throw new UnsupportedQueryError({ construct: 'a statement that is nested too deeply' })
   return first.stmt
 }
 

@@ -202,6 +202,12 @@ describe('decompose', () => {
     expect(decompose(sql, { ...POI, params: [5] })).to.have.length(1)
   })
 
+  it('refuses what is nested too deeply to be read, and takes long lists', () => {
+    for (const count of [600, 2000, 20_000]) expect(() => texts(`SELECT * FROM poi WHERE n ${'+ 1'.repeat(count)} > 3`, POI), String(count)).to.throw(UnsupportedQueryError)
+    const many = (separator: string): string => Array.from({ length: 2000 }, (_, i) => `n <> ${i}`).join(separator)
+    expect(texts(`SELECT * FROM poi WHERE n ${'+ 1'.repeat(100)} > 3 AND (${many(' OR ')}) AND ${many(' AND ')}`, POI)).to.have.length(1)
+  })
+
   const refused: [sql: string, construct: RegExp, position?: number][] = [
     ["SELECT * FROM a WHERE k = 1 UNION SELECT * FROM b", /UNION/], ['SELECT * FROM a EXCEPT SELECT * FROM b', /EXCEPT/], ['VALUES (1)', /VALUES/],
     ['SELECT count(*) FROM a WHERE x = 1', /aggregate over all/, 7], ['SELECT 1 FROM a HAVING count(*) > 1', /aggregate over all/, 23],
