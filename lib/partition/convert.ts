@@ -182,8 +182,17 @@ function typeOf(value: Expression, reading: Reading): string | undefined {
 function checkSession(arg: Expression, values: readonly Expression[], reading: Reading, location?: number): void {
   if (!reading.options.tableFacts) return
   const type = typeOf(arg, reading)
+  // the original compares them as texts, in a form that only its driver knows
+  if (TEXTS.has(type ?? '') && values.some(value => value.k === 'num')) throw new Uncacheable('a text compared with a number', location)
   const isSteady = values.every(value => isSteadyComparison(arg, type, value, typeOf(value, reading)) && isSteadyComparison(value, typeOf(value, reading), arg, type))
   if (!isSteady) throw new Uncacheable(`a comparison with ${type ?? 'a time'} that depends on the session`, location)
+}
+
+const TEXTS: ReadonlySet<string> = new Set(['text', 'varchar', 'bpchar', 'name'])
+
+/** A parameter that meets a text is one, whatever the caller bound; a literal that is a number would not be compared at all. */
+function meets(value: Expression, other: Expression, node: Node, reading: Reading): Expression {
+  return value.k === 'num' && node.ParamRef && TEXTS.has(typeOf(other, reading) ?? '') ? parameter(node, reading, false) : value
 }
 
 /** Time columns and time literals within other expressions meet casts and arithmetic that a session decides. */
@@ -213,7 +222,7 @@ function operator(node: OperatorExpression, scope: Scope, reading: Reading): Exp
     }
     case 'AEXPR_BETWEEN': case 'AEXPR_NOT_BETWEEN': case 'AEXPR_BETWEEN_SYM': case 'AEXPR_NOT_BETWEEN_SYM': {
       const value = convert(lexpr!, scope, reading)
-      const [low, high] = (rexpr?.List?.items ?? []).map(item => side(item, scope, reading)) as [Expression, Expression]
+      const [low, high] = (rexpr?.List?.items ?? []).map(item => meets(side(item, scope, reading), value, item, reading)) as [Expression, Expression]
       checkSession(value, [low, high], reading, location)
       const within = (from: Expression, to: Expression) => conjunction([comparison('>=', value, from), comparison('<=', value, to)])
       const inside = kind.endsWith('SYM') ? disjunction([within(low, high), within(high, low)]) : within(low, high)
@@ -245,7 +254,8 @@ export function compared(op: Comparison, left: Expression, right: Expression, re
 
 function compare(op: Comparison, lexpr: Node, rexpr: Node, scope: Scope, reading: Reading, location?: number): Expression {
   if (!lexpr.RowExpr && !rexpr.RowExpr) {
-    return compared(op, side(lexpr, scope, reading), side(rexpr, scope, reading), reading, location)
+    const [left, right] = [side(lexpr, scope, reading), side(rexpr, scope, reading)]
+    return compared(op, meets(left, right, lexpr, reading), meets(right, left, rexpr, reading), reading, location)
   }
   const [left, right] = [lexpr.RowExpr?.args ?? [], rexpr.RowExpr?.args ?? []]
   if ((op !== '=' && op !== '<>') || left.length !== right.length || left.length === 0) throw new Uncacheable('a comparison of rows', location)
@@ -258,7 +268,8 @@ function inList(lexpr: Node, items: readonly Node[], negated: boolean, scope: Sc
     const any = disjunction(items.map(item => compare('=', lexpr, item, scope, reading)))
     return negated ? negation(any) : any
   }
-  const [arg, values] = [convert(lexpr, scope, reading), items.map(item => side(item, scope, reading))] as const
+  const arg = convert(lexpr, scope, reading)
+  const values = items.map(item => meets(side(item, scope, reading), arg, item, reading))
   checkSession(arg, values, reading)
   return members(arg, values, negated)
 }

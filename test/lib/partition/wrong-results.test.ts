@@ -166,6 +166,18 @@ describe('wrong results of the system that came before', function () {
     await expectSameRows(client, source, { populate: [query], query })
   })
 
+  it('takes a number that is bound for a text, where it is compared with one', async () => {
+    await client.query("CREATE TABLE coded (region_id int NOT NULL, c text, d varchar(3)); INSERT INTO coded VALUES (1, '1', '2'), (2, '01', '2'), (3, '2', '1')")
+    for (const condition of ['c = $1 AND $1 = c', 'c IN ($1, $2)', 'c BETWEEN $1 AND $2', 'd <> $1']) {
+      const query = `SELECT * FROM coded WHERE ${condition} AND d = $2`
+      const { reports } = await expectSameRows(client, source, { populate: [query], query, params: [1, 2], withSource: true })
+      expect(reports.map(({ stored, failed }) => [stored, failed]), condition).to.deep.equal([[1, 0]])
+    }
+    const query = "SELECT * FROM coded WHERE c = ANY ($1) AND d = '2'"
+    const { reports } = await expectSameRows(client, source, { populate: [query], query, params: [[1, 2]], withSource: true })
+    expect(reports[0]!.failed).to.equal(0)
+  })
+
   it('leaves functions that answer rows out of its fragments', async () => {
     await client.query("CREATE TABLE tagged (region_id int NOT NULL, tags text[], x int); INSERT INTO tagged VALUES (1, '{a,b}', 1), (2, '{b}', 2), (3, '{}', 1)")
     for (const query of ["SELECT * FROM (SELECT region_id, x, unnest(tags) AS tag FROM tagged) v WHERE v.tag = 'a' AND v.x = 1", "SELECT * FROM tagged WHERE x = 1 AND 'a' IN (SELECT unnest(t.tags) FROM tagged t WHERE t.x = 1)"]) {
