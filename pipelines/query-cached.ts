@@ -6,7 +6,7 @@ import { leaveOut, lookUp, type CacheState } from '../lib/query/cached-query.js'
 import { QueryCommitter } from '../lib/query/committer.js'
 import type { QueryIdentity } from '../lib/query/identity.js'
 import { checkResultColumns } from '../lib/query/order-plan.js'
-import { storeParameters } from '../lib/query/parameters.js'
+import { boundParameters, storeParameters } from '../lib/query/parameters.js'
 import { ResultProgress } from '../lib/query/progress.js'
 import { identityOf, storeOf, type QueryContext } from '../lib/query/query-context.js'
 import { Run } from '../lib/run.js'
@@ -40,6 +40,7 @@ export function queryRows(context: QueryContext, sql: string, options: QueryOpti
   checkQuery(sql, options)
   const { source } = context
   const params = storeParameters(options.params)
+  const given = boundParameters(params)
   const identity: QueryIdentity = { kind: 'plain', sql, params, ...identityOf(context), orderColumn: null, keyColumn: null }
   const store = storeOf(context, identity)
   const run = new Run(store.name)
@@ -74,7 +75,7 @@ export function queryRows(context: QueryContext, sql: string, options: QueryOpti
 
   /** Past the cache: whatever the statement does, it does. */
   async function * plainRows(signal: AbortSignal): AsyncGenerator<RowBatch> {
-    for await (const batch of source.query(sql, { params: options.params, signal, timeoutMs: options.fetchTimeoutMs ?? FETCH_TIMEOUT_MS })) {
+    for await (const batch of source.query(sql, { params: given, signal, timeoutMs: options.fetchTimeoutMs ?? FETCH_TIMEOUT_MS })) {
       columns = batch.schema
       run.report.rows += batch.length
       run.report.fetched += batch.length
@@ -86,14 +87,14 @@ export function queryRows(context: QueryContext, sql: string, options: QueryOpti
   async function * storedRows(state: CacheState, signal: AbortSignal): AsyncGenerator<RowBatch> {
     const snapshot = await openSnapshot(context, options, signal)
     try {
-      const described = await snapshot.describe(sql, options.params ?? [])
+      const described = await snapshot.describe(sql, given)
       checkResultColumns(described)
       columns = described.map(({ sqlType: _, ...field }) => field)
       const progress = new ResultProgress()
       const committer = state.manifest && new QueryCommitter(store, run, { rowsBefore: 0, source: source.identity,
         ...(options.refresh === 'full' ? {} : { ifRevision: state.manifest.query?.revision ?? null }),
         record: () => ({ ...recordBase(context, identity, snapshot), columns, rows: progress.rows, watermark: null, hits: 0 }) })
-      yield * fetchedRows(querySource({ snapshot, sql, params: options.params, types: typesOf(described) }), { context, run, progress, committer, signal })
+      yield * fetchedRows(querySource({ snapshot, sql, params: given, types: typesOf(described) }), { context, run, progress, committer, signal })
     } catch (error) {
       throw readOnlyError(error)
     } finally {

@@ -9,7 +9,7 @@ import { answerOf, isCachedAs, planFull, planIncrement, type Increment } from '.
 import { MAX_DROPPED, movedRows, without } from '../lib/query/moved-rows.js'
 import { planOrder } from '../lib/query/order-plan.js'
 import { orderValueOf, sameOrderValue } from '../lib/query/order-values.js'
-import { storeParameters } from '../lib/query/parameters.js'
+import { boundParameters, storeParameters } from '../lib/query/parameters.js'
 import { noOrderValue } from '../lib/query/progress.js'
 import { identityOf, storeOf, type QueryContext } from '../lib/query/query-context.js'
 import { compareRanges } from '../lib/query/reconcile.js'
@@ -33,7 +33,9 @@ export function incrementalRows(context: QueryContext, sql: string, options: Inc
   checkIncremental(sql, options)
   const { source } = context
   const { orderColumn, keyColumn, nullOrder = 'refuse', reconcile = false } = options
-  const identity: QueryIdentity = { kind: 'incremental', sql, params: storeParameters(options.params), ...identityOf(context), orderColumn, keyColumn: keyColumn ?? null }
+  const stored = storeParameters(options.params)
+  const given = boundParameters(stored)
+  const identity: QueryIdentity = { kind: 'incremental', sql, params: stored, ...identityOf(context), orderColumn, keyColumn: keyColumn ?? null }
   const store = storeOf(context, identity)
   const run = new Run(store.name)
   run.strict = options.cacheErrors === 'throw'
@@ -67,10 +69,10 @@ export function incrementalRows(context: QueryContext, sql: string, options: Inc
   async function * extend({ manifest, cached }: CacheState, snapshot: SourceSnapshot, signal: AbortSignal): AsyncGenerator<RowBatch> {
     const dialect = source.dialect!
     const judged = await dialect.judge(sql, snapshot)
-    const described = await snapshot.describe(judged.text, options.params ?? [])
+    const described = await snapshot.describe(judged.text, given)
     const plan = planOrder({ columns: described, judged, orderColumn, keyColumn, dialect })
     columns = described.map(({ sqlType: _, ...field }) => field)
-    const statements = new Statements(dialect, { text: judged.text, params: [...options.params ?? []] }, plan)
+    const statements = new Statements(dialect, { text: judged.text, params: given }, plan)
     if (nullOrder === 'refuse' && (await answerOf(snapshot, statements.nulls())).length > 0) throw noOrderValue(plan.order)
 
     if (reconcile && !dialect.rowHash) {

@@ -63,3 +63,20 @@ export function shownParameter([tag, value]: StoredParameter): unknown {
     default: return value
   }
 }
+
+/**
+ * A statement's parameters as drivers take them, made of what the query's key holds: what is asked cannot differ from it, whatever
+ * became of the caller's lists, buffers and objects since.
+ */
+export function boundParameters(stored: readonly StoredParameter[]): unknown[] {
+  return stored.map(boundParameter)
+}
+
+function boundParameter(parameter: StoredParameter): unknown {
+  const [tag, value] = parameter
+  if (tag === 'bytes') return Buffer.from(value as string, 'hex')
+  if (tag === 'array') return boundParameters(value as readonly StoredParameter[])
+  const shown = shownParameter(parameter)
+  // JSON that is no object: drivers write an object as JSON, but not a text or a list
+  return tag === 'json' && (typeof shown !== 'object' || shown === null || Array.isArray(shown)) ? { toJSON: () => shown } : shown
+}

@@ -64,6 +64,25 @@ describe('openDatabase', function () {
       expect((await db.cacheStats()).perQuery).to.have.length(3)
     })
 
+    it('takes parameters as they are at the call, whatever becomes of them before it runs', async () => {
+      const sql = 'SELECT $1::int AS n, $2::int[] AS list, $3::bytea AS bytes, $4::timestamptz AS at, $5::jsonb AS doc, 1 AS o'
+      const given = () => ({ n: [1], list: [2, 3], bytes: Buffer.from([4]), at: new Date(5), doc: { a: [6] } })
+      const paramsOf = ({ n: [n], list, bytes, at, doc }: ReturnType<typeof given>): unknown[] => [n, list, bytes, at, doc]
+      const expected = (await db.query(sql, { params: paramsOf(given()), cache: false })).toRows()
+      for (const ask of [(params: unknown[]) => db.query(sql, { params }), (params: unknown[]) => db.queryIncremental(sql, { params, orderColumn: 'o' })]) {
+        const values = given()
+        const params = paramsOf(values)
+        const running = ask(params)
+        params[0] = 7
+        values.list.push(7)
+        values.bytes[0] = 7
+        values.at.setTime(7)
+        values.doc.a[0] = 7
+        expect((await running).toRows()).to.deep.equal(expected)
+        expect((await ask(paramsOf(given()))).toRows()).to.deep.equal(expected)
+      }
+    })
+
     it('gives an empty result with its columns, cold and warm', async () => {
       for (const hits of [0, 1]) {
         const table = await db.query('SELECT id, name FROM ev')

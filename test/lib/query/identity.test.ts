@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { queryHash, isRecordOf, type QueryIdentity } from '../../../lib/query/identity.js'
-import { shownParameter, storeParameters } from '../../../lib/query/parameters.js'
+import { boundParameters, shownParameter, storeParameters } from '../../../lib/query/parameters.js'
 import type { QueryRecord } from '../../../lib/store/query-record.js'
 
 const base: QueryIdentity = { kind: 'plain', sql: 'SELECT 1', params: [], identity: 'postgres://h:5432/d', namespace: '', orderColumn: null, keyColumn: null }
@@ -39,6 +39,15 @@ describe('a query\'s identity', () => {
     const params = [null, 1, -0, 12345678901234567890n, 'x', true, new Date(7), ['a', [1]], { b: [2] }, undefined]
     expect(storeParameters(params).map(shownParameter)).to.deep.equal(params)
     expect(JSON.parse(JSON.stringify(storeParameters(params.slice(0, -1))))).to.deep.equal(storeParameters(params.slice(0, -1)))
+  })
+
+  it('is all that drivers are given: what they make of it is what they make of the value', () => {
+    const params = [null, 1, -0, 12345678901234567890n, 'x', true, new Date(7), ['a', [1, undefined]], Buffer.from([1, 2]), { b: [2] }, undefined, new Map([[1, 2]])]
+    expect(boundParameters(storeParameters(params)).slice(0, -1)).to.deep.equal(params.slice(0, -1))
+    for (const value of [new Map([[1, 2]]), { toJSON: () => 'text' }, { toJSON: () => [1] }, { toJSON: () => null }, Object('boxed') as object]) {
+      const [bound] = boundParameters(storeParameters([value]))
+      expect([typeof bound, Array.isArray(bound), JSON.stringify(bound)]).to.deep.equal(['object', false, JSON.stringify(value)])
+    }
   })
 
   it('refuses parameters that no database takes', () => {
