@@ -1,9 +1,10 @@
 import { InvalidArgumentError, messageOf } from '../errors.js'
+import { bytesOf } from '../source/parameter-bytes.js'
 import type { StoredParameter } from '../store/query-record.js'
 
 /**
  * A parameter with its JS type, as JSON: `1` and `'1'`, `null` and `undefined`, a `Date` and its text, `['a','b,c']` and
- * `['a,b','c']` all differ.
+ * `['a,b','c']` all differ. Bytes are bytes, whatever view of them is given.
  *
  * @throws {InvalidArgumentError} a function, a symbol, an invalid Date, an object that JSON cannot hold
  */
@@ -17,7 +18,8 @@ export function storeParameter(value: unknown, argument: string): StoredParamete
     case 'object': {
       if (value === null) return ['null']
       if (value instanceof Date && !Number.isNaN(value.getTime())) return ['date', value.toISOString()]
-      if (value instanceof Uint8Array) return ['bytes', Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('hex')]
+      const bytes = bytesOf(value)
+      if (bytes) return ['bytes', bytes.toString('hex')]
       if (Array.isArray(value)) return ['array', Array.from(value as unknown[], (item, i) => storeParameter(item, `${argument}[${i}]`))]
       if (!(value instanceof Date)) return ['json', jsonOf(value, argument)]
       break

@@ -1,5 +1,6 @@
 import { formatTimestamp } from '../batch/temporal.js'
 import { InvalidArgumentError } from '../errors.js'
+import { bytesOf } from './parameter-bytes.js'
 import { POSITION } from './path-columns.js'
 
 /** A name as SQL text, exactly as given: backticks doubled. */
@@ -28,7 +29,8 @@ export function isUnambiguous(column: string, keys: readonly string[]): string {
 }
 
 /**
- * A query parameter in a form that means the same in every process time zone: a Date as UTC text. Integers of any size go as digits.
+ * A query parameter in a form that means the same in every process time zone: a Date as UTC text. Integers of any size go as digits,
+ * views of memory as its bytes.
  *
  * @throws {InvalidArgumentError} undefined, an invalid Date, a function
  */
@@ -37,10 +39,9 @@ export function mysqlParameter(value: unknown, argument: string): unknown {
     if (Number.isNaN(value.getTime())) throw new InvalidArgumentError({ argument, expected: 'a valid Date', found: 'Invalid Date' })
     return formatTimestamp(BigInt(value.getTime()) * 1000n)
   }
-  if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, value.byteLength)
   if (typeof value === 'bigint') return value.toString()
   if (value === undefined || typeof value === 'function' || typeof value === 'symbol') {
     throw new InvalidArgumentError({ argument, expected: 'a value that a database takes (null for NULL)', found: typeof value })
   }
-  return value
+  return bytesOf(value) ?? value
 }

@@ -1,5 +1,6 @@
 import { InvalidArgumentError } from '../errors.js'
 import { formatTimestamp } from '../batch/temporal.js'
+import { bytesOf } from './parameter-bytes.js'
 
 /** A name as SQL text, exactly as given: quotes doubled, never case-folded. */
 export function quoteIdentifier(name: string): string {
@@ -45,12 +46,12 @@ export function escapedJson(column: string): string {
 
 /**
  * A query parameter in a form that means the same in every process time zone: a Date as UTC text (the driver would print it in
- * local time, which a `timestamp` parameter then keeps). Everything else is the driver's business.
+ * local time, which a `timestamp` parameter then keeps), views of memory as its bytes. Everything else is the driver's business.
  */
 export function sqlParameter(value: unknown, argument: string): unknown {
   if (value instanceof Date) {
     if (Number.isNaN(value.getTime())) throw new InvalidArgumentError({ argument, expected: 'a valid Date', found: 'Invalid Date' })
     return formatTimestamp(BigInt(value.getTime()) * 1000n, '+00')
   }
-  return Array.isArray(value) ? value.map((item, i) => sqlParameter(item, `${argument}[${i}]`)) : value
+  return Array.isArray(value) ? value.map((item, i) => sqlParameter(item, `${argument}[${i}]`)) : bytesOf(value) ?? value
 }

@@ -1,9 +1,11 @@
 import { formatTimestamp } from '../batch/temporal.js'
 import { InvalidArgumentError } from '../errors.js'
+import { bytesOf } from './parameter-bytes.js'
 import { POSITION } from './path-columns.js'
 
 /**
- * A query parameter as the drivers bind it: whole numbers as integers, booleans as 0 and 1, a Date as UTC text, objects as JSON text.
+ * A query parameter as the drivers bind it: whole numbers as integers, booleans as 0 and 1, a Date as UTC text, views of
+ * memory as its bytes, other objects as JSON text.
  *
  * @throws {InvalidArgumentError} undefined, an invalid Date, a function
  */
@@ -11,7 +13,8 @@ export function sqliteParameter(value: unknown, argument: string): unknown {
   if (typeof value === 'number') return Number.isSafeInteger(value) && !Object.is(value, -0) ? BigInt(value) : value
   if (typeof value === 'boolean') return value ? 1n : 0n
   if (value === null || typeof value === 'string' || typeof value === 'bigint') return value
-  if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, value.byteLength)
+  const bytes = bytesOf(value)
+  if (bytes) return bytes
   if (value instanceof Date && !Number.isNaN(value.getTime())) return formatTimestamp(BigInt(value.getTime()) * 1000n)
   if (typeof value === 'object' && !(value instanceof Date)) return JSON.stringify(value)
   throw new InvalidArgumentError({ argument, expected: 'a value that a database takes (null for NULL)', found: value instanceof Date ? 'Invalid Date' : typeof value })

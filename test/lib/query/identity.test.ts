@@ -22,6 +22,13 @@ describe('a query\'s identity', () => {
     expect(withParams(new Date(5), [1, 'a'])).to.equal(withParams(new Date(5), [1, 'a']))
   })
 
+  it('tells bytes apart, whatever view of them is given', () => {
+    const view = (...bytes: number[]): DataView => new DataView(Uint8Array.from(bytes).buffer)
+    const hashes = [withParams(view(1)), withParams(view(2)), withParams(new Float32Array([1])), withParams(new Float64Array([1])), withParams(Int16Array.of(1)), withParams([view(1)]), withParams({})]
+    expect(new Set(hashes).size).to.equal(hashes.length)
+    for (const same of [Buffer.from([1]), view(1), view(1).buffer, new Uint8Array([0, 1, 2]).subarray(1, 2)]) expect(withParams(same)).to.equal(withParams(Uint8Array.of(1)))
+  })
+
   it('runs no two parts together', () => {
     expect(hashOf({ sql: 'ab', identity: 'c' })).to.not.equal(hashOf({ sql: 'a', identity: 'bc' }))
   })

@@ -232,6 +232,18 @@ export function sourceSuite(title: string, open: () => Promise<SuiteDatabase>): 
       expect(await errorOf(source.execute('INSERT INTO nowhere VALUES (1)'))).to.include({ code: 'ERR_SOURCE' })
     })
 
+    it('sends views of memory as the bytes they are of', async () => {
+      const { declared } = database.types.find(({ type }) => type === 'bytes')!
+      await source.execute(`CREATE TABLE viewed (v ${declared})`)
+      const memory = Uint8Array.of(9, 1, 2, 3, 4, 9, 9, 9).buffer
+      for (const view of [new DataView(memory, 1, 4), Uint16Array.of(258, 772), new Float64Array([1]), new Uint8Array(memory, 1, 4), memory]) {
+        await source.execute('DELETE FROM viewed')
+        await source.execute(`INSERT INTO viewed VALUES (${database.placeholder})`, { params: [view] })
+        const expected = ArrayBuffer.isView(view) ? new Uint8Array(view.buffer, view.byteOffset, view.byteLength) : new Uint8Array(view)
+        expect(await rowsOf(source.query('SELECT v FROM viewed')), view.constructor.name).to.deep.equal([{ v: expected }])
+      }
+    })
+
     it('works on after breaks, errors of the reader and aborts, as often as it likes', async () => {
       const narrow = database.source({ batchRows: 100 })
       const boom = new Error('boom')
