@@ -140,7 +140,8 @@ export class Statements {
 
   #render(pieces: readonly Piece[]): Statement {
     const { hasNumberedParameters } = this.#dialect
-    const params: unknown[] = hasNumberedParameters ? [...this.#inner.params] : []
+    // a parameter that the text does not use has no type, and PostgreSQL refuses it
+    const params: unknown[] = hasNumberedParameters && pieces.includes(INNER) ? [...this.#inner.params] : []
     let text = ''
     const write = (piece: Piece): void => {
       if (typeof piece === 'string') text += piece

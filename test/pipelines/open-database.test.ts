@@ -267,6 +267,15 @@ describe('openDatabase', function () {
       expect([table.toRows().map(row => row['x"y']), table.report.fetched]).to.deep.equal([['a', 'b', 'c'], 1])
     })
 
+    it('takes parameters beside an overlap', async () => {
+      await addRows(5)
+      for (const [count, fetched] of [[3, 3], [4, 2]] as const) {
+        const table = await db.queryIncremental('SELECT * FROM ev WHERE n > $1 AND name <> $2', { params: [2, 'none'], orderColumn: 'at', keyColumn: 'id', overlap: '0 seconds' })
+        expect([table.length, table.report.fetched]).to.deep.equal([count, fetched])
+        await addRows(1, 5)
+      }
+    })
+
     it('lets a part of the cache that was invalidated or cleared be read anew', async () => {
       await addRows(10)
       await db.queryIncremental(SQL, { orderColumn: 'at' })
