@@ -6,7 +6,7 @@ import { InvalidArgumentError } from '../errors.js'
 import type { DescribedColumn, SourceSnapshot } from '../source/snapshot.js'
 import { readRows, readStored, type CachedQuery } from './cached-query.js'
 import type { OrderPlan } from './order-plan.js'
-import { isBefore, isEndless, orderValueOf, orderValues, type OrderValue } from './order-values.js'
+import { isBefore, isEndless, keyValues, orderValueOf, orderValues, type OrderValue } from './order-values.js'
 import { ResultProgress } from './progress.js'
 import type { RowBound, Statement, Statements } from './statements.js'
 
@@ -94,16 +94,30 @@ export async function planIncrement(cached: CachedQuery, { snapshot, statements,
     return { keep, bound: keep === 0 ? undefined : { from: text }, head, progress: new ResultProgress({ rows: keep, order }) }
   }
   if (!rereads && plan.keyIsBound && watermark.key !== null && head.key !== null) {
-    // a row that came late with a lower key at the very watermark would be lost: then the boundary is read again;
-    // so it is where the last row left, for what the watermark says must be true of the rows
-    const [answer] = await answerOf(snapshot, statements.ties(value, watermark.key))
-    if (Number(answer!['n']) === watermark.ties && Number(answer!['ends']) > 0) {
+    // rows that came late with a lower key, or none, at the very watermark would be lost, and those that left would stay
+    if (await hasSameTies(cached, plan.key!, snapshot, statements.tieKeys(value, watermark.key))) {
       return { keep: record.rows, bound: { after: value, key: watermark.key }, head,
         progress: new ResultProgress({ rows: record.rows, ties: watermark.ties, last: orderValueOf(value, order), order }) }
     }
   }
   const keep = record.rows - watermark.ties
   return { keep, bound: { from: value }, head, progress: new ResultProgress({ rows: keep, order }) }
+}
+
+/** Whether the source's keys at the watermark are those of the cached rows there. NULL tells no rows apart. */
+async function hasSameTies(cached: CachedQuery, key: DescribedColumn, snapshot: SourceSnapshot, { text, params }: Statement): Promise<boolean> {
+  const { rows, watermark } = cached.record
+  let at = rows - watermark!.ties
+  let isSame = true
+  // read to the end even where they differ: an answer that is left costs some sources the connection
+  for await (const batch of snapshot.query(text, { params, types: new Map([[key.name, key.type]]) })) {
+    const keys = keyValues(batch.vector(key.name)!, key)
+    const stored: unknown[] = []
+    if (isSame) for await (const { vectors } of readRows(cached, at, Math.min(at + keys.length, rows), [key.name])) stored.push(...keyValues(vectors[0]!, key))
+    isSame &&= !keys.includes(null) && isDeepStrictEqual(keys, stored)
+    at += keys.length
+  }
+  return isSame && at === rows
 }
 
 /** The number of the first cached row that does not come before a value; looks from the end, where it is. */

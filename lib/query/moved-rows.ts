@@ -1,10 +1,9 @@
-import { integerCell, storageValues } from '../batch/cells.js'
-import type { RowBatch } from '../batch/row-batch.js'
+import { storageValues } from '../batch/cells.js'
 import type { DescribedColumn, SourceSnapshot } from '../source/snapshot.js'
 import { readNumbered, type CachedQuery } from './cached-query.js'
 import { answerOf } from './increment.js'
 import type { OrderPlan } from './order-plan.js'
-import { orderValues } from './order-values.js'
+import { keyValues } from './order-values.js'
 import { KEY_TEXT, type Statements } from './statements.js'
 
 /** Keys that are held while the cached rows are looked through once. */
@@ -26,14 +25,6 @@ interface Suspect {
   key: string
 }
 
-/** A key column's values in a form that compares as a Map's key does; null where null. */
-function keyValues(batch: RowBatch, column: DescribedColumn): readonly unknown[] {
-  const vector = batch.vector(column.name)!
-  if (column.type === 'bytes') return (storageValues(vector) as readonly (Uint8Array | null)[]).map(value => value && Buffer.from(value).toString('hex'))
-  const values = orderValues(vector, column)
-  return column.type === 'int64' ? values.map(value => typeof value === 'bigint' ? integerCell(value) : value) : values
-}
-
 /**
  * The numbers of cached rows below `keep` whose rows the source has from the bound on by now: an update gave them another order
  * value. Where the source has such a key below the bound too, keys only tell rows of one order value apart, and nothing has moved.
@@ -52,7 +43,7 @@ export async function movedRows(cached: CachedQuery, { keep, bound, plan, snapsh
   }
   const { text, params } = statements.keys(bound)
   for await (const batch of snapshot.query(text, { params, types: new Map([[key.name, key.type], [KEY_TEXT, 'text']]) })) {
-    const values = keyValues(batch, key)
+    const values = keyValues(batch.vector(key.name)!, key)
     const texts = storageValues(batch.vector(KEY_TEXT)!)
     values.forEach((value, i) => { if (value !== null) keys.set(value, String(texts[i])) })
     if (keys.size >= KEYS_AT_ONCE) await look()
@@ -72,7 +63,7 @@ async function suspectsAmong(cached: CachedQuery, { keep, keys, key }: { keep: n
   // most new numbers are beyond all cached ones, and a comparison costs less than a look into the map
   const lowest = [...keys.keys()].reduce<number>((low, value) => typeof value === 'number' && value < low ? value : low, Infinity)
   for await (const { batch, first, offsets } of readNumbered(cached, 0, keep, [key.name])) {
-    const values = keyValues(batch, key)
+    const values = keyValues(batch.vector(key.name)!, key)
     for (let i = 0; i < values.length && found.length <= MAX_SUSPECTS; i++) {
       const value = values[i]
       if (typeof value === 'number' && value < lowest) continue

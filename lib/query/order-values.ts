@@ -1,4 +1,4 @@
-import { storageValues } from '../batch/cells.js'
+import { integerCell, storageValues } from '../batch/cells.js'
 import { parseDate, parseTime, parseTimestamp } from '../batch/temporal.js'
 import type { Vector } from '../batch/vector.js'
 import type { DescribedColumn } from '../source/snapshot.js'
@@ -36,6 +36,13 @@ function isDecimal({ type, origin }: DescribedColumn): boolean {
 export function orderValues(vector: Vector, column: DescribedColumn): readonly (OrderValue | null)[] {
   const values = storageValues(vector) as readonly (OrderValue | null)[]
   return isDecimal(column) ? values.map(value => value === null ? null : canonicalDecimal(String(value))) : values
+}
+
+/** A key column's values in a form that compares as a Map's key does; null where null. */
+export function keyValues(vector: Vector, column: DescribedColumn): readonly unknown[] {
+  if (column.type === 'bytes') return (storageValues(vector) as readonly (Uint8Array | null)[]).map(value => value && Buffer.from(value).toString('hex'))
+  const values = orderValues(vector, column)
+  return column.type === 'int64' ? values.map(value => typeof value === 'bigint' ? integerCell(value) : value) : values
 }
 
 /** The database's text of a value of this column, as it compares; undefined where it cannot be read. */

@@ -55,11 +55,12 @@ export class Statements {
     return this.#render(['SELECT ', this.#less(value, overlap), ' AS bound'])
   }
 
-  /** How many rows have the watermark's order value and a key up to its key, and how many its very key: `n`, `ends`. */
-  ties(watermark: string, key: string): Statement {
+  /** The keys of the rows with the watermark's order value, in order: those up to its key, and NULLs. */
+  tieKeys(watermark: string, text: string): Statement {
     const { order } = this.#plan
-    return this.#render(['SELECT COUNT(*) AS n, COUNT(CASE WHEN ', this.#name(this.#plan.key!), ' = ', this.#value(key, this.#plan.key!), ' THEN 1 END) AS ends FROM ', INNER, ' WHERE ', this.#by(order), ' = ', this.#value(watermark, order), ' AND ',
-      this.#name(this.#plan.key!), ' <= ', this.#value(key, this.#plan.key!)])
+    const key = this.#plan.key!
+    return this.#render(['SELECT ', this.#name(key), ' FROM ', INNER, ' WHERE ', this.#by(order), ' = ', this.#value(watermark, order),
+      ' AND (', this.#name(key), ' <= ', this.#value(text, key), ' OR ', this.#name(key), ' IS NULL) ORDER BY ', this.#name(key)])
   }
 
   /** One row, `one`, when there are rows without an order value. */

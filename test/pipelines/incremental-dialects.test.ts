@@ -150,6 +150,20 @@ for (const [title, open] of [['MariaDB', mariadb], ['SQLite', sqlite]] as const)
       expect(await errorOf(db.queryIncremental(sql, { orderColumn: 'n', reconcile: true }))).to.include({ code: 'ERR_UNSUPPORTED_QUERY' })
     })
 
+    it('lose no row that comes late at the very watermark, whatever its key and whatever left', async () => {
+      await side.run(`CREATE TABLE tied (id int, at ${side.time}, name varchar(9))`)
+      const sql = 'SELECT * FROM tied'
+      const steps = [["(1, '2024-01-01 00:00:00', 'a'), (3, '2024-01-01 00:00:00', 'b'), (5, '2024-01-01 00:00:00', 'c')"], ['id = 1', "(2, '2024-01-01 00:00:00', 'aa')"],
+        ["(NULL, '2024-01-01 00:00:00', NULL)"], ['id IS NULL', "(NULL, '2024-01-01 00:00:00', NULL), (4, '2024-01-03 00:00:00', 'd')"]]
+      for (const step of steps) {
+        for (const part of step) await side.run(part.startsWith('(') ? `INSERT INTO tied VALUES ${part}` : `DELETE FROM tied WHERE ${part}`)
+        for (const keyColumn of ['id', 'name']) {
+          const table = await db.queryIncremental(sql, { orderColumn: 'at', keyColumn })
+          expect(table.toRows(), `${keyColumn}, ${step.join('; ')}`).to.have.deep.members((await db.query(sql, { cache: false })).toRows())
+        }
+      }
+    })
+
     it('keep comments, parameters, joins and names as they are', async () => {
       await side.run('CREATE TABLE a (id int PRIMARY KEY, v varchar(30))')
       await side.run('CREATE TABLE b (id int PRIMARY KEY, w int)')

@@ -180,6 +180,18 @@ describe('openDatabase', function () {
       expect(await ids()).to.deep.equal([3, 7, 8])
     })
 
+    it('loses no row that comes late at the very watermark when another left, or without a key', async () => {
+      const ids = async (): Promise<(number | null)[]> => (await db.queryIncremental<{ id: number | null }>('SELECT n AS id, at FROM ev', { orderColumn: 'at', keyColumn: 'id' })).toRows().map(({ id }) => id)
+      await client.query("INSERT INTO ev (n, at) VALUES (1, '2024-01-01'), (3, '2024-01-01'), (5, '2024-01-01')")
+      expect(await ids()).to.deep.equal([1, 3, 5])
+      await client.query("UPDATE ev SET at = '2024-01-02' WHERE n = 1; INSERT INTO ev (n, at) VALUES (2, '2024-01-01')")
+      expect(await ids()).to.deep.equal([2, 3, 5, 1])
+      await client.query("INSERT INTO ev (n, at) VALUES (NULL, '2024-01-02'), (7, '2024-01-03')")
+      expect(await ids()).to.deep.equal([2, 3, 5, 1, null, 7])
+      await client.query("DELETE FROM ev WHERE n = 7; INSERT INTO ev (n, at) VALUES (6, '2024-01-03')")
+      expect(await ids()).to.deep.equal([2, 3, 5, 1, null, 6])
+    })
+
     it('refuses an overlap that is none in the first run already', async () => {
       await addRows(3)
       for (const options of [{ orderColumn: 'at', overlap: '-5 minutes' }, { orderColumn: 'at', overlap: 'soon' }, { orderColumn: 'at', overlap: 5.5e300 }]) {
