@@ -5,7 +5,7 @@ import { reporterFor } from '../lib/progress/reporter.js'
 import { leaveOut, lookUp, type CacheState } from '../lib/query/cached-query.js'
 import { QueryCommitter } from '../lib/query/committer.js'
 import type { QueryIdentity } from '../lib/query/identity.js'
-import { checkResultColumns } from '../lib/query/order-plan.js'
+import { checkResultColumns, resultColumns } from '../lib/query/order-plan.js'
 import { boundParameters, storeParameters } from '../lib/query/parameters.js'
 import { ResultProgress } from '../lib/query/progress.js'
 import { identityOf, storeOf, type QueryContext } from '../lib/query/query-context.js'
@@ -89,7 +89,7 @@ export function queryRows(context: QueryContext, sql: string, options: QueryOpti
     try {
       const described = await snapshot.describe(sql, given)
       checkResultColumns(described)
-      columns = described.map(({ sqlType: _, ...field }) => field)
+      columns = resultColumns(described)
       const progress = new ResultProgress()
       const committer = state.manifest && new QueryCommitter(store, run, { rowsBefore: 0, source: source.identity,
         ...(options.refresh === 'full' ? {} : { ifRevision: state.manifest.query?.revision ?? null }),

@@ -7,7 +7,7 @@ import { QueryCommitter } from '../lib/query/committer.js'
 import type { QueryIdentity } from '../lib/query/identity.js'
 import { answerOf, isCachedAs, planFull, planIncrement, type Increment } from '../lib/query/increment.js'
 import { MAX_DROPPED, movedRows, without } from '../lib/query/moved-rows.js'
-import { planOrder } from '../lib/query/order-plan.js'
+import { planOrder, resultColumns } from '../lib/query/order-plan.js'
 import { orderValueOf, sameOrderValue } from '../lib/query/order-values.js'
 import { boundParameters, storeParameters } from '../lib/query/parameters.js'
 import { noOrderValue } from '../lib/query/progress.js'
@@ -71,7 +71,7 @@ export function incrementalRows(context: QueryContext, sql: string, options: Inc
     const judged = await dialect.judge(sql, snapshot)
     const described = await snapshot.describe(judged.text, given)
     const plan = planOrder({ columns: described, judged, orderColumn, keyColumn, dialect })
-    columns = described.map(({ sqlType: _, ...field }) => field)
+    columns = resultColumns(described)
     const statements = new Statements(dialect, { text: judged.text, params: given }, plan)
     if (nullOrder === 'refuse' && (await answerOf(snapshot, statements.nulls())).length > 0) throw noOrderValue(plan.order)
 

@@ -1,3 +1,4 @@
+import type { Field } from '../batch/column-type.js'
 import { InvalidArgumentError, UnsupportedQueryError } from '../errors.js'
 import type { DescribedColumn, JudgedQuery, SqlDialect } from '../source/snapshot.js'
 import { ROW_HASH, ROW_NUMBER } from '../store/query-record.js'
@@ -34,10 +35,16 @@ export function checkResultColumns(columns: readonly { name: string }[]): void {
   if (seen.size === 0) throw new InvalidArgumentError({ argument: 'sql', expected: 'a statement that returns columns (execute() runs others)' })
 }
 
+/** The columns of a result, without what only plans are made by. */
+export function resultColumns(described: readonly DescribedColumn[]): readonly Field[] {
+  return described.map(({ sqlType: _, isRounded: __, ...field }) => field)
+}
+
 /**
  * Decide the order of an incremental query's rows.
  *
- * @throws {InvalidArgumentError} the order or key column is missing, ambiguous, or of a type without a usable order
+ * @throws {InvalidArgumentError} the order or key column is missing, ambiguous, of a type without a usable order, or declared
+ * as one that rounds its values
  * @throws {UnsupportedQueryError} the statement asks for another order
  */
 export function planOrder({ columns, judged: { sort }, orderColumn, keyColumn, dialect }: { columns: readonly DescribedColumn[], judged: JudgedQuery,
@@ -47,6 +54,11 @@ export function planOrder({ columns, judged: { sort }, orderColumn, keyColumn, d
   checkResultColumns(columns)
   if (dialect.orderBy('', order) === undefined) {
     throw new InvalidArgumentError({ argument: 'orderColumn', expected: 'a number, a date, a time, a uuid or plain text', found: `${order.name} of type ${order.sqlType}` })
+  }
+  for (const [argument, column] of [['orderColumn', order], ['keyColumn', key]] as const) {
+    if (!column?.isRounded) continue
+    throw new InvalidArgumentError({ argument, expected: "a column whose values keep apart (leave it out of columnTypes)",
+      found: `${column.name} of type ${column.sqlType}, declared as ${column.type}` })
   }
   const ties: { column: DescribedColumn, isDescending: boolean }[] = []
   for (const [i, item] of sort.entries()) {

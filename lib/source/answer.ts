@@ -26,6 +26,14 @@ export function fieldOf(name: string, vector: Vector, origin?: string): Field {
   return { name, type: vector.type, nullable: hasNulls(vector), ...(origin === undefined ? {} : { origin }), ...(wide ? { wide } : {}) }
 }
 
+/** Types whose every value a floating-point column holds. */
+const HELD: Readonly<Record<string, readonly string[]>> = { float32: ['float32'], float64: ['float64', 'float32', 'int32'] }
+
+/** Whether values of a column are rounded when they are read as a declared type; other types hold a value exactly or refuse it. */
+export function isRounded(own: ColumnType, read: ColumnType): boolean {
+  return HELD[read]?.includes(own) === false
+}
+
 /** JSON text → value; the texts that need no parser are most of them. */
 function parseJson(text: string): unknown {
   return text.charCodeAt(0) === 34 && !text.includes('\\') ? text.slice(1, -1) : JSON.parse(text)

@@ -1,4 +1,5 @@
 import type { RowBatch } from '../batch/row-batch.js'
+import { isRounded } from './answer.js'
 import type { Waits } from './limits.js'
 import { mysqlPrepared, mysqlRows, type MySqlContext } from './mysql-run.js'
 import { exactly } from './mysql-stream.js'
@@ -34,7 +35,7 @@ export async function mysqlSnapshot(context: MySqlContext, { signal, timeoutMs =
       return columns.map(field => {
         const { type, origin, sqlType } = mysqlReader(field)
         const declared = context.columnTypes.get(field.name)
-        return { name: field.name, type: declared ?? type, nullable: true, sqlType, ...(origin === undefined || (declared ?? type) !== type ? {} : { origin }) }
+        return { name: field.name, type: declared ?? type, nullable: true, sqlType, isRounded: isRounded(type, declared ?? type), ...(origin === undefined || (declared ?? type) !== type ? {} : { origin }) }
       })
     } catch (error) {
       throw typedError(context, 'describe', error)

@@ -1,4 +1,5 @@
 import type { RowBatch } from '../batch/row-batch.js'
+import { isRounded } from './answer.js'
 import { learnTypes } from './postgres-catalogue.js'
 import { decodeQuery, type PgField } from './postgres-decode.js'
 import { parameters, prepared, type PgContext } from './postgres-run.js'
@@ -59,8 +60,8 @@ export async function postgresSnapshot(context: PgContext, { signal, timeoutMs =
   }).catch((error: unknown) => { throw typedError(context, 'snapshot', error) })
   const lease = new HeldLease(opened.lease)
 
-  const readers = (fields: readonly PgField[]): ReadAs[] => fields.map(field =>
-    declaredAs(readAs(field.dataTypeID, field.dataTypeModifier, context.types), context.columnTypes.get(field.name)))
+  const ownReader = (field: PgField): ReadAs => readAs(field.dataTypeID, field.dataTypeModifier, context.types)
+  const readers = (fields: readonly PgField[]): ReadAs[] => fields.map(field => declaredAs(ownReader(field), context.columnTypes.get(field.name)))
 
   async function fieldsOf(text: string): Promise<readonly PgField[]> {
     return await guarded(lease, limits, async () => {
@@ -90,7 +91,7 @@ export async function postgresSnapshot(context: PgContext, { signal, timeoutMs =
       const { rows } = await guarded(lease, limits, () =>
         lease.client.query({ text: TYPE_NAMES, values: [`{${fields.map(field => field.dataTypeID).join(',')}}`], rowMode: 'array' }))
       return readers(fields).map(({ type, origin }, i) => ({ name: fields[i]!.name, type, nullable: true,
-        ...(origin === undefined ? {} : { origin }), sqlType: String((rows[i] as unknown[])[0]) }))
+        ...(origin === undefined ? {} : { origin }), sqlType: String((rows[i] as unknown[])[0]), isRounded: isRounded(ownReader(fields[i]!).type, type) }))
     } catch (error) {
       throw typedError(context, 'describe', error)
     }

@@ -6,6 +6,8 @@ import type { SortItem } from '../sql/query-shape.js'
 export interface DescribedColumn extends Field {
   /** The database's own name of the type, as its casts take it. */
   sqlType: string
+  /** Read as a number that cannot hold every value of the database's own type: what differs there may look equal. */
+  isRounded?: boolean
 }
 
 /** One statement within a snapshot. */

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import mysql from 'mysql2/promise'
+import type { ColumnType } from '../../lib/batch/column-type.js'
 import type { Row } from '../../lib/batch/row-factory.js'
 import type { UnsupportedQueryError } from '../../lib/errors.js'
 import type { Source } from '../../lib/source/fetcher.js'
@@ -24,6 +25,7 @@ const STEPS = process.env['MILLRACE_FAULTS'] === 'long' ? 1000 : 30
 /** A database and what differs from one to the other. */
 interface Side {
   source: Source
+  declared(columnTypes: Readonly<Record<string, ColumnType>>): Source
   run(sql: string): Promise<unknown>
   /** Types of order columns, and the SQL of their nth value, in order. */
   orders: readonly { type: string, value: (n: number) => string }[]
@@ -40,7 +42,7 @@ async function mariadb(): Promise<Side> {
   const pool = mysql.createPool({ uri: url, connectionLimit: 4 })
   const admin = mysql.createPool({ uri: url, connectionLimit: 1, timezone: 'Z' })
   return {
-    source: mysqlSource({ pool, batchRows: 64 }), run: sql => admin.query(sql), time: 'DATETIME(6)',
+    source: mysqlSource({ pool, batchRows: 64 }), declared: columnTypes => mysqlSource({ pool, columnTypes }), run: sql => admin.query(sql), time: 'DATETIME(6)',
     orders: [
       { type: 'INT', value: n => String(n - 5) }, { type: 'BIGINT UNSIGNED', value: n => String(9007199254740990n + BigInt(n)) }, { type: 'DECIMAL(38,6)', value: n => `12345678901234567890.00000${n % 10}` },
       { type: 'FLOAT', value: n => String(n + 0.1) }, { type: 'DOUBLE', value: n => String(0.1 + n / 10) }, { type: 'DATE', value: n => `'2024-02-${String(20 + n).padStart(2, '0')}'` },
@@ -60,7 +62,7 @@ function sqlite(): Promise<Side> {
   const admin = new Sqlite(file)
   admin.exec('PRAGMA journal_mode = WAL')
   return Promise.resolve({
-    source: sqliteSource({ path: file, batchRows: 64 }), run: (sql: string) => Promise.resolve(admin.exec(sql)), time: 'DATETIME',
+    source: sqliteSource({ path: file, batchRows: 64 }), declared: columnTypes => sqliteSource({ path: file, columnTypes }), run: (sql: string) => Promise.resolve(admin.exec(sql)), time: 'DATETIME',
     orders: [
       { type: 'INTEGER', value: n => String(n - 5) }, { type: 'BIGINT', value: n => String(9007199254740990n + BigInt(n)) }, { type: 'REAL', value: n => String(0.1 + n / 10) },
       { type: 'TEXT COLLATE NOCASE', value: n => `'${['B', 'C', 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'][n]!}'` }, { type: 'DATE', value: n => `'2024-02-${String(20 + n).padStart(2, '0')}'` },
@@ -176,6 +178,18 @@ for (const [title, open] of [['MariaDB', mariadb], ['SQLite', sqlite]] as const)
       await side.run('INSERT INTO b VALUES (3, 30)')
       expect((await db.queryIncremental(sql, { orderColumn: 'id', params: [5] })).report.hits).to.equal(1)
       expect((await db.queryIncremental('WITH c AS (SELECT id, upper(v) AS u FROM a) SELECT * FROM c;', { orderColumn: 'id' })).length).to.equal(3)
+    })
+
+    it('never lose a row to an order column that is declared as a type that rounds it', async () => {
+      await side.run('CREATE TABLE rounded (id int, v DECIMAL(30,5))')
+      await side.run("INSERT INTO rounded VALUES (1, '9007199254740993.1'), (2, '9007199254740993.2')")
+      const declared = await openDatabase({ source: side.declared({ v: 'float64' }), cache: { store } })
+      for (let run = 0; run < 2; run++) {
+        const asked = declared.queryIncremental('SELECT * FROM rounded', { orderColumn: 'v' })
+        if (title === 'MariaDB') expect(await errorOf(asked)).to.include({ code: 'ERR_INVALID_ARGUMENT', argument: 'orderColumn' })
+        else expect(await asked).to.have.length(2)
+      }
+      await declared.close()
     })
 
     it('notice a source that was emptied, refuse NULLs or read them each time', async () => {

@@ -4,10 +4,12 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import pg from 'pg'
+import type { ColumnType } from '../../lib/batch/column-type.js'
 import { postgresSource } from '../../lib/source/postgres.js'
 import { CacheStore } from '../../lib/store/cache.js'
 import { Cache } from '../../lib/store/open-cache.js'
 import { openDatabase, type Database } from '../../pipelines/open-database.js'
+import type { IncrementalOptions } from '../../pipelines/query-options.js'
 import { filesBelow, freshFolder } from '../support/cache.js'
 import { refuseUnhandledRejections, rejection } from '../support/collect.js'
 import { testDatabase } from '../support/postgres.js'
@@ -259,6 +261,22 @@ describe('openDatabase', function () {
       await addRows(1)
       await db.queryIncremental('SELECT * FROM ev', { orderColumn: 'at' })
       expect(await rejection(db.queryIncremental('SELECT * FROM ev', { orderColumn: 'at', overlap: '-5 minutes' }))).to.include({ code: 'ERR_INVALID_ARGUMENT', argument: 'overlap' })
+    })
+
+    it('refuses an order or key column that is declared as a type that rounds it', async () => {
+      await client.query('CREATE TABLE o (id int8, n numeric(30,5), f float8, r real); INSERT INTO o VALUES (1, 9007199254740993.1, 1.00000001, 0.1), (2, 9007199254740993.2, 1.00000002, 0.2)')
+      const pool = new pg.Pool({ connectionString: server.url })
+      const ask = async (columnTypes: Record<string, ColumnType>, options: IncrementalOptions) => {
+        const declared = await open({ connectionString: undefined, source: postgresSource({ pool, columnTypes }) })
+        for (let run = 0; run < 2; run++) expect((await declared.queryIncremental('SELECT * FROM o', options)).column('r')).to.have.length(2)
+        await declared.close()
+      }
+      for (const [columnTypes, orderColumn, keyColumn] of [[{ n: 'float64' }, 'n'], [{ f: 'float32' }, 'f'], [{ id: 'float64' }, 'f', 'id']] as const) {
+        expect(await rejection(ask(columnTypes, { orderColumn, keyColumn }))).to.include({ code: 'ERR_INVALID_ARGUMENT', argument: keyColumn ? 'keyColumn' : 'orderColumn' })
+      }
+      await ask({ n: 'decimal(38,5)', id: 'text', r: 'float64' }, { orderColumn: 'n', keyColumn: 'id' })
+      await ask({ r: 'float64', f: 'float64', id: 'int32' }, { orderColumn: 'r', keyColumn: 'id' })
+      await pool.end()
     })
 
     it('refuses a view that hides what it refuses, and functions that the catalogue calls volatile', async () => {
