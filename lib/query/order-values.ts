@@ -1,5 +1,6 @@
 import { integerCell, storageValues } from '../batch/cells.js'
-import { parseDate, parseTime, parseTimestamp } from '../batch/temporal.js'
+import { listElement } from '../batch/column-type.js'
+import { formatDate, parseDate, parseTime, parseTimestamp } from '../batch/temporal.js'
 import type { Vector } from '../batch/vector.js'
 import type { DescribedColumn } from '../source/snapshot.js'
 
@@ -38,9 +39,18 @@ export function orderValues(vector: Vector, column: DescribedColumn): readonly (
   return isDecimal(column) ? values.map(value => value === null ? null : canonicalDecimal(String(value))) : values
 }
 
+/** An element of a list, as text: lists hold dates as days or as texts, and integers as numbers or bigints. */
+function itemKey(item: unknown, element: string): string | null {
+  if (item === null) return null
+  if (element === 'date' && typeof item === 'number') return formatDate(item)
+  return item instanceof Uint8Array ? Buffer.from(item).toString('hex') : String(item)
+}
+
 /** A key column's values in a form that compares as a Map's key does; null where null. */
 export function keyValues(vector: Vector, column: DescribedColumn): readonly unknown[] {
   if (column.type === 'bytes') return (storageValues(vector) as readonly (Uint8Array | null)[]).map(value => value && Buffer.from(value).toString('hex'))
+  const element = listElement(column.type)
+  if (element) return (storageValues(vector) as readonly (readonly unknown[] | null)[]).map(list => list && JSON.stringify(list.map(item => itemKey(item, element))))
   const values = orderValues(vector, column)
   return column.type === 'int64' ? values.map(value => typeof value === 'bigint' ? integerCell(value) : value) : values
 }

@@ -99,6 +99,21 @@ describe('rows that move from below an overlap into it', function () {
     expect(fetched).to.equal(11)
   })
 
+  it('are found by keys of any type', async () => {
+    const keys = { 'int[]': ["'{1}'", "'{1,2}'", "'{}'"], 'int8[]': ["'{1}'", "'{9007199254740993}'", "'{NULL}'"], 'text[]': ["'{a}'", "'{\"a,b\"}'", "'{NULL}'"], 'numeric[]': ["'{1.50}'", "'{2}'", "'{NaN}'"],
+      'date[]': ["'{2024-01-01}'", "'{2024-01-02}'", "'{infinity}'"], 'timestamp[]': ["'{2024-01-01 00:00:00.000001}'", "'{2024-01-01}'", "'{NULL}'"], 'bytea[]': ["'{\\\\x01}'", "'{\\\\x0102}'", "'{\"\"}'"],
+      'bool[]': ["'{t}'", "'{f}'", "'{NULL}'"], 'jsonb[]': ["'{1}'", "'{2}'", "'{null}'"], int8: ['9007199254740993', '1', '2'], bytea: ["'\\x01'", "'\\x0102'", "''"], bool: ['true', 'false', 'NULL'] }
+    for (const [type, [first, second, third]] of Object.entries(keys)) {
+      await client.query(`DROP TABLE IF EXISTS keyed; CREATE TABLE keyed (k ${type}, n int); INSERT INTO keyed VALUES (${first}, 0), (${second}, 10), (${third}, 20)`)
+      const ask = async (): Promise<unknown[]> => Array.from((await db.queryIncremental(`SELECT n, k FROM keyed -- ${type}`, { orderColumn: 'n', keyColumn: 'k', overlap: 3 })).column('n') as ArrayLike<unknown>)
+      expect(await ask(), type).to.deep.equal([0, 10, 20])
+      for (const [from, to, now] of [[0, 100, [10, 20, 100]], [10, 200, [20, 100, 200]]] as const) {
+        await client.query(`UPDATE keyed SET n = ${to} WHERE n = ${from}`)
+        expect(await ask(), `${type}, ${to}`).to.deep.equal(now)
+      }
+    }
+  })
+
   it('are not in an export either, and a compaction keeps it so', async () => {
     await move('id IN (1, 2)')
     const { length } = await db.queryIncremental(sql, options)
