@@ -120,11 +120,12 @@ function identityOf({ options }: PgPool): string | undefined {
   return `postgres://${name}:${port}/${encodeURIComponent(database ?? '')}`
 }
 
-/** Who connects, and with which options: they decide what an unqualified name means. */
-function settingsOf({ options }: PgPool): string | undefined {
-  if (!options) return undefined
+/** Who connects, and with which options: they decide what an unqualified name means. And which types were declared. */
+function settingsOf({ options }: PgPool, columnTypes: ReadonlyMap<string, ColumnType>): string | undefined {
+  const declared = columnTypes.size === 0 ? {} : { columnTypes: [...columnTypes] }
+  if (!options) return columnTypes.size === 0 ? undefined : JSON.stringify(declared)
   const { user, connectionParameters } = new (loaded().pg.Client)(options) as pg.Client & { connectionParameters?: { options?: string } }
-  return JSON.stringify({ user, ...(connectionParameters?.options ? { options: connectionParameters.options } : {}) })
+  return JSON.stringify({ user, ...(connectionParameters?.options ? { options: connectionParameters.options } : {}), ...declared })
 }
 
 /** Sends PostgreSQL's cancel request for whatever `client` is running, over a connection of its own. */
@@ -231,7 +232,7 @@ export function postgresSource({ pool, maxConcurrency = 2, batchRows, timeoutMs 
     },
     maxConcurrency,
     identity,
-    settings: settingsOf(pool),
+    settings: settingsOf(pool, context.columnTypes),
     snapshot: options => postgresSnapshot(context, options),
     dialect: postgresDialect,
   }

@@ -426,6 +426,23 @@ describe('openDatabase', function () {
       }
     })
 
+    it('tells apart sources that read columns as other types, also of a pool that does not say where it connects to', async () => {
+      const pool = new pg.Pool({ connectionString: server.url })
+      for (const given of [pool, { connect: () => pool.connect() }]) {
+        const typesOf = async (columnTypes?: Record<string, ColumnType>): Promise<unknown[]> => {
+          const other = await open({ connectionString: undefined, source: postgresSource({ pool: given, ...(columnTypes ? { columnTypes } : {}) }) })
+          const { schema } = await other.query('SELECT 1.5::numeric(10,2) AS n, 1 AS i')
+          await other.close()
+          return schema.map(({ type }) => type)
+        }
+        for (let run = 0; run < 2; run++) {
+          expect([await typesOf(), await typesOf({ n: 'text', i: 'int64' }), await typesOf({ n: 'float64' })]).to.deep.equal([['decimal(10,2)', 'int32'], ['text', 'int64'], ['float64', 'int32']])
+        }
+      }
+      await pool.end()
+      expect(postgresSource({ pool, columnTypes: {} }).settings).to.equal(postgresSource({ pool }).settings)
+    })
+
     it('refuses options that do not go together, and leaves a pool that was passed in open', async () => {
       const pool = new pg.Pool({ connectionString: server.url })
       expect(await rejection(openDatabase({ pool: pool as never, connectionString: server.url }))).to.include({ code: 'ERR_INVALID_ARGUMENT' })
