@@ -11,7 +11,8 @@ import type { DescribedColumn, SnapshotOptions, SnapshotQuery, SourceSnapshot } 
 
 const BEGIN = 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY'
 const SESSION = `SELECT current_user::text, pg_catalog.array_to_string(pg_catalog.current_schemas(true), ',')`
-const TYPE_NAMES = 'SELECT pg_catalog.format_type(t.oid, NULL) FROM pg_catalog.unnest($1::pg_catalog.oid[]) WITH ORDINALITY AS t(oid, at) ORDER BY t.at'
+// -1: without it `character` and `bit` are printed, which casts take for one character and one bit
+const TYPE_NAMES = 'SELECT pg_catalog.format_type(t.oid, -1) FROM pg_catalog.unnest($1::pg_catalog.oid[]) WITH ORDINALITY AS t(oid, at) ORDER BY t.at'
 
 /** A lease that statements may end on without giving the client back: the snapshot does. */
 class HeldLease implements Lease {

@@ -127,4 +127,11 @@ describe('rows that move from below an overlap into it', function () {
     await cache.close()
     await check()
   })
+  it('are told apart by keys of every fixed length, cut nowhere', async () => {
+    for (const type of ['char(3)', 'bit(3)']) {
+      await client.query(`DROP TABLE IF EXISTS fixed; CREATE TABLE fixed (k ${type}, at int);
+        INSERT INTO fixed SELECT unnest(ARRAY['101', '110', '111'])::${type}, n FROM generate_series(1, 10) n`)
+      for (let run = 0; run < 3; run++) expect((await db.queryIncremental('SELECT * FROM fixed', { ...options, keyColumn: 'k', overlap: 2, refresh: run === 0 ? 'full' : undefined })).length, type).to.equal(30)
+    }
+  })
 })
