@@ -86,6 +86,7 @@ export const postgresDialect: SqlDialect = {
     // a type's limit is no place to stop at: beyond it everything is re-read, so the difference is numeric
     return isNumber(column) ? column.type.startsWith('float') ? `(${value} - CAST(${overlap} AS pg_catalog.float8))` : `(${value} - CAST(${overlap} AS pg_catalog.numeric))` : undefined
   },
-  rowHash: alias => `pg_catalog.hashtextextended(CAST(${alias} AS pg_catalog.text), 0)`,
+  // a bare name is a column's first, if there is one of that name
+  rowHash: alias => `pg_catalog.hashtextextended(CAST(${alias}.* AS pg_catalog.text), 0)`,
   judge,
 }

@@ -291,6 +291,14 @@ describe('openDatabase', function () {
       expect(warm.report.fetched).to.equal(0)
     })
 
+    it('compares whole rows when it reconciles, also those with a column called q', async () => {
+      await addRows(10)
+      const [sql, options] = ['SELECT id, n AS q, name FROM ev', { orderColumn: 'id', reconcile: true }]
+      await db.queryIncremental(sql, options)
+      await client.query("UPDATE ev SET name = 'changed' WHERE id = 3")
+      expect((await db.queryIncremental(sql, options)).toRows()[2]).to.include({ id: 3, q: 3, name: 'changed' })
+    })
+
     it('shows no duplicates when processes run at once', async () => {
       await addRows(2000)
       const run = (): Promise<number> => new Promise((resolve, reject) => {
