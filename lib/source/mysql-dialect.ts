@@ -42,6 +42,8 @@ export const mysqlDialect: SqlDialect = {
     if (isFloat(column)) return `CAST(${placeholder} AS DOUBLE)`
     if (isTimestamp(column)) return `CAST(${placeholder} AS DATETIME(6))`
     if (column.type === 'date') return `CAST(${placeholder} AS DATE)`
+    // bits compare as a number, which bytes are not
+    if (column.origin?.startsWith('bit(')) return `CAST(CONV(${placeholder}, 16, 10) AS UNSIGNED)`
     return column.type === 'bytes' ? `UNHEX(${placeholder})` : placeholder
   },
   less(value, overlap, column) {

@@ -255,6 +255,19 @@ for (const [title, open] of [['MariaDB', mariadb], ['SQLite', sqlite]] as const)
       }
     })
 
+    it('tell rows apart by keys of bits', async () => {
+      await side.run('CREATE TABLE bits (k BIT(63), n int)')
+      const keys = ['10', '11', '9007199254740993', '9223372036854775807']
+      for (let n = 1; n <= 6; n++) await side.run(`INSERT INTO bits VALUES ${keys.map(key => `(${key}, ${n})`).join(', ')}`)
+      for (const overlap of [undefined, 3]) {
+        const options: IncrementalOptions = { orderColumn: 'n', keyColumn: 'k', overlap }
+        expect((await db.queryIncremental('SELECT * FROM bits', options)).length).to.equal(24)
+        const { length, report } = await db.queryIncremental('SELECT * FROM bits', options)
+        expect([length, report.warnings]).to.deep.equal([24, []])
+        if (overlap === undefined) expect(report.fetched).to.equal(0)
+      }
+    })
+
     it(`equal the source over ${STEPS} random steps`, async () => {
       const random = seeded(title.length)
       await side.run(`CREATE TABLE log (id int PRIMARY KEY, at ${side.time}, v int)`)
