@@ -1,4 +1,4 @@
-import { UnsupportedQueryError } from '../errors.js'
+import { InvalidArgumentError, UnsupportedQueryError } from '../errors.js'
 import { queryShape, type QueryShape } from '../sql/query-shape.js'
 import { quoteIdentifier } from './postgres-sql.js'
 import type { DescribedColumn, JudgedQuery, SourceSnapshot, SqlDialect } from './snapshot.js'
@@ -72,6 +72,16 @@ async function judge(sql: string, snapshot: SourceSnapshot): Promise<JudgedQuery
   return { text: shape.text, sort: shape.sort }
 }
 
+/** The collation of a statement's column, if texts that differ may be equal under it. Runs nothing of the statement. */
+const looseCollation = (text: string, name: string): string => `SELECT c.oid::pg_catalog.regcollation::text AS name FROM pg_catalog.pg_collation c
+  WHERE NOT c.collisdeterministic AND c.oid = pg_catalog.to_regcollation(pg_catalog.pg_collation_for((SELECT q.${quoteIdentifier(name)} FROM (\n${text}\n) AS q LIMIT 0)))`
+
+async function checkOrder({ name, sqlType }: DescribedColumn, { text, params }: { text: string, params: readonly unknown[] }, snapshot: SourceSnapshot): Promise<void> {
+  if (!TEXT_TYPES.has(sqlType)) return
+  const [collation] = await rowsOf<{ name: string }>(snapshot, looseCollation(text, name), params)
+  if (collation) throw new InvalidArgumentError({ argument: 'orderColumn', expected: 'texts that are equal only where they are the same', found: `${name} under the nondeterministic collation ${collation.name}` })
+}
+
 /** PostgreSQL's spelling. Statements are judged by PostgreSQL's own grammar, functions and views by the catalogue. */
 export const postgresDialect: SqlDialect = {
   name: 'postgres',
@@ -79,6 +89,7 @@ export const postgresDialect: SqlDialect = {
   quote: quoteIdentifier,
   orderBy: (expression, column) => isNumber(column) || isTime(column) || column.type === 'uuid' ||
     (column.type === 'text' && column.origin === undefined && TEXT_TYPES.has(column.sqlType)) ? expression : undefined,
+  checkOrder,
   toText: expression => `CAST(${expression} AS pg_catalog.text)`,
   fromText: (placeholder, { sqlType }) => `CAST(${placeholder} AS ${sqlType})`,
   less(value, overlap, column) {

@@ -59,6 +59,12 @@ export interface SqlDialect {
   quote(name: string): string
   /** The expression that rows are ordered and compared by, or undefined where equal values of the type may look different. */
   orderBy(expression: string, column: DescribedColumn): string | undefined
+  /**
+   * What the type of a judged statement's order column does not tell: whether values of it that differ may be equal.
+   *
+   * @throws {InvalidArgumentError} they may
+   */
+  checkOrder?(column: DescribedColumn, statement: { text: string, params: readonly unknown[] }, snapshot: SourceSnapshot): Promise<void>
   /** An expression's value as text that `fromText` reads back exactly. */
   toText(expression: string, column: DescribedColumn): string
   fromText(placeholder: string, column: DescribedColumn): string

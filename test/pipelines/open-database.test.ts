@@ -237,6 +237,12 @@ describe('openDatabase', function () {
     it('refuses order columns without an end or without an order', async () => {
       await client.query("CREATE TABLE o (t timestamp, j jsonb, c char(3)); INSERT INTO o VALUES ('infinity', '1', 'a')")
       for (const orderColumn of ['t', 'j', 'c']) expect(await rejection(db.queryIncremental('SELECT * FROM o', { orderColumn }))).to.include({ code: 'ERR_INVALID_ARGUMENT', argument: 'orderColumn' })
+      await client.query(`CREATE COLLATION "C i" (provider = icu, locale = 'und-u-ks-level2', deterministic = false); CREATE TABLE p (plain text, loose varchar(9) COLLATE "C i"); INSERT INTO p VALUES ('a', 'a')`)
+      for (const [column, params] of [['loose', []], ['plain COLLATE "C i"', []], ['loose || $1', ['x']]] as const) {
+        const error = await rejection<Error>(db.queryIncremental(`SELECT ${column} AS o FROM p -- o`, { orderColumn: 'o', params }))
+        expect(error).to.include({ code: 'ERR_INVALID_ARGUMENT', argument: 'orderColumn' }).and.to.have.property('message').that.contains('"C i"')
+      }
+      expect((await db.queryIncremental('SELECT plain, loose COLLATE "C" AS o FROM p WHERE plain > $1', { orderColumn: 'o', keyColumn: 'plain', params: [''] })).length).to.equal(1)
       await addRows(1)
       await db.queryIncremental('SELECT * FROM ev', { orderColumn: 'at' })
       expect(await rejection(db.queryIncremental('SELECT * FROM ev', { orderColumn: 'at', overlap: '-5 minutes' }))).to.include({ code: 'ERR_INVALID_ARGUMENT', argument: 'overlap' })
