@@ -74,29 +74,47 @@ function unsupported(sql: string, { construct, reason, at }: Offence): Unsupport
   return new UnsupportedQueryError({ construct, reason, ...(position === undefined ? {} : { position }) })
 }
 
-interface ColumnRef { fields: readonly { String?: { sval?: string } }[], location?: number }
+interface ColumnRef { fields: readonly { String?: { sval?: string }, A_Star?: object }[], location?: number }
 
-/** The names of a column reference, `t.x` → `['t', 'x']`; undefined for `*` and everything else. */
-function columnNames(node: unknown): string[] | undefined {
-  const fields = (node as { ColumnRef?: ColumnRef } | undefined)?.ColumnRef?.fields
-  const names = fields?.map(field => field.String?.sval)
-  return names?.every(name => name !== undefined) ? names : undefined
+/** The names of a column reference, `t.x` → `['t', 'x']`, with undefined for a star at its end; undefined for everything else. */
+function namesOf(node: unknown): (string | undefined)[] | undefined {
+  return (node as { ColumnRef?: ColumnRef } | undefined)?.ColumnRef?.fields.map(field => field.String?.sval)
+}
+
+interface Join { jointype?: string, isNatural?: boolean, larg?: { JoinExpr?: Join }, rarg?: { JoinExpr?: Join }, usingClause?: readonly { String: { sval: string } }[] }
+
+/** Whether a name may stand for another value than both sides' columns of that name: an outer join has made one of the two. */
+function isMerged(name: string, join: Join | undefined): boolean {
+  if (!join) return false
+  const merges = join.isNatural === true || join.usingClause?.some(({ String: { sval } }) => sval === name) === true
+  return (merges && join.jointype !== 'JOIN_INNER') || isMerged(name, join.larg?.JoinExpr) || isMerged(name, join.rarg?.JoinExpr)
+}
+
+/** Whether two column references say the same, one of them with fewer words: `x`, `t.x` and `s.t.x` are one column, or ambiguous. */
+function isSuffix(a: readonly unknown[], b: readonly unknown[]): boolean {
+  const length = Math.min(a.length, b.length)
+  return a.slice(a.length - length).every((name, i) => name === b[b.length - length + i])
 }
 
 /** ORDER BY, each item as the output column it means. */
 function sortOf(select: Node, sql: string): SortItem[] {
-  const targets = (select['targetList'] as readonly { ResTarget?: { name?: string, val?: unknown } }[]).map(target => target.ResTarget ?? {})
+  const targets = (select['targetList'] as readonly { ResTarget?: { name?: string, val?: unknown } }[]).map(({ ResTarget }) => ({ name: ResTarget?.name, ref: namesOf(ResTarget?.val) }))
+  const joins = ((select['fromClause'] ?? []) as readonly { JoinExpr?: Join }[]).map(({ JoinExpr }) => JoinExpr)
   const outputOf = (node: unknown): string | number | undefined => {
     const constant = (node as { A_Const?: { ival?: { ival?: number } } }).A_Const
     if (constant) return constant.ival?.ival
-    const names = columnNames(node)
-    if (!names) return undefined
-    const name = names.at(-1)!
+    const names = namesOf(node)
+    const name = names?.at(-1)
+    if (!names || name === undefined) return undefined
     // a bare name is an output column's first, then an input column's; that one may stand in the list under another name
     if (names.length === 1 && targets.some(target => target.name === name)) return name
-    const aliased = targets.find(target => target.name !== undefined && columnNames(target.val)?.at(-1) === name)
-    const plain = targets.some(target => target.name === undefined && columnNames(target.val)?.at(-1) === name)
-    return aliased && !plain ? aliased.name : name
+    const merged = joins.some(join => isMerged(name, join))
+    const same = targets.filter(({ ref }) => ref && isSuffix(ref, names) && (!merged || ref.length === names.length))
+    if (same.length > 0) return same.some(target => target.name === undefined) ? name : same[0]!.name
+    // what a star or the database names so, or `t.x` by the star of `t`
+    const tables = names.slice(0, -1)
+    const isStarred = targets.some(({ ref }) => ref !== undefined && ref.at(-1) === undefined && isSuffix(ref.slice(0, -1), tables) && (!merged || ref.length > 1))
+    return names.length === 1 || isStarred ? name : undefined
   }
   return ((select['sortClause'] ?? []) as readonly { SortBy: { node: unknown, sortby_dir?: string, sortby_nulls?: string } }[]).map(({ SortBy }) => {
     const { node, sortby_dir: direction, sortby_nulls: nulls } = SortBy

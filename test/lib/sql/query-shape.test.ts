@@ -72,8 +72,31 @@ describe('queryShape', () => {
     expect(await sortOf('SELECT id, ts FROM t ORDER BY ts, id DESC')).to.deep.equal([['ts', false, undefined], ['id', true, undefined]])
     expect(await sortOf('SELECT id, t.ts AS moment FROM t ORDER BY t.ts NULLS FIRST')).to.deep.equal([['moment', false, true]])
     expect(await sortOf('SELECT id, ts FROM t ORDER BY 2')).to.deep.equal([[2, false, undefined]])
+    expect(await sortOf('SELECT a.id, b.id AS bid FROM a, b ORDER BY b.id, a.id, id')).to.deep.equal([['bid', false, undefined], ['id', false, undefined], ['id', false, undefined]])
     expect(await sortOf('SELECT * FROM t ORDER BY lower(x)')).to.deep.equal([[undefined, false, undefined]])
   })
+
+  const columns: readonly (readonly [sql: string, output: string | undefined])[] = [
+    ["SELECT date_trunc('day', t.ts) AS ts FROM t ORDER BY t.ts", undefined],
+    ["SELECT date_trunc('day', t.ts) AS ts FROM t ORDER BY ts", 'ts'],
+    ['SELECT a.id, b.x FROM a, b ORDER BY b.id', undefined],
+    ['SELECT a.* FROM a, b ORDER BY b.id', undefined],
+    ['SELECT a.*, b.id AS bid FROM a, b ORDER BY b.id', 'bid'],
+    ['SELECT a.* FROM a, b ORDER BY a.id', 'id'],
+    ['SELECT * FROM a ORDER BY a.id', 'id'],
+    ['SELECT * FROM a ORDER BY id', 'id'],
+    ['SELECT id FROM s.a ORDER BY s.a.id', 'id'],
+    ['SELECT a.id AS x FROM a ORDER BY id', 'x'],
+    ['SELECT * FROM a JOIN b USING (id) ORDER BY b.id', 'id'],
+    ['SELECT * FROM a LEFT JOIN b USING (id) ORDER BY b.id', undefined],
+    ['SELECT * FROM a LEFT JOIN b USING (id) ORDER BY b.x', 'x'],
+    ['SELECT id FROM a NATURAL LEFT JOIN b ORDER BY b.id', undefined],
+    ['SELECT b.id AS x FROM (a RIGHT JOIN b USING (id)) JOIN c ON true ORDER BY id', 'id'],
+    ['SELECT b.* FROM a LEFT JOIN b USING (id) ORDER BY b.id', 'id']
+  ]
+  for (const [sql, output] of columns) {
+    it(`finds ${output ?? 'no column'} for the order in ${sql}`, async () => { expect((await queryShape(sql)).sort[0]!.output).to.equal(output) })
+  }
 
   it('lists functions and relations for the catalogue to judge', async () => {
     const { functions, relations } = await queryShape('SELECT f(id), s.g(1) FROM a JOIN s.b USING (id)')
