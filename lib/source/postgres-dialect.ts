@@ -7,8 +7,18 @@ const FUNCTIONS = `SELECT p.proname::text AS name, n.nspname::text AS schema, pg
     p.provolatile = 'v' AS volatile, p.prokind = 'a' AS aggregate, p.prokind = 'w' AS windowed
   FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE p.proname = ANY ($1::pg_catalog.text[])`
 
+// functions of one row, or of anything: `t.f` calls them where `t` has no such column
+const HIDDEN = `SELECT o.oprname::text AS name, n.nspname::text AS schema, pg_catalog.pg_operator_is_visible(o.oid) AS visible
+  FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace JOIN pg_catalog.pg_proc p ON p.oid = o.oprcode
+  WHERE p.provolatile = 'v' AND o.oprname = ANY ($1::pg_catalog.text[])
+  UNION ALL SELECT p.proname::text, NULL, NULL FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_type t ON t.oid = p.proargtypes[0]
+  WHERE p.provolatile = 'v' AND p.prokind = 'f' AND p.pronargs - p.pronargdefaults <= 1 AND t.typtype IN ('c', 'p') AND t.typname <> 'internal'
+    AND p.proname = ANY ($2::pg_catalog.text[])`
+
 const VIEW = `SELECT pg_catalog.pg_get_viewdef(c.oid) AS definition FROM pg_catalog.pg_class c
   WHERE c.relkind = 'v' AND c.oid = pg_catalog.to_regclass($1)`
+
+const VOLATILE = 'it gives other values each time'
 
 /** Views within views; PostgreSQL itself has no limit, but a text that refers to itself must not keep us. */
 const MAX_VIEW_DEPTH = 20
@@ -42,8 +52,21 @@ async function judgeFunctions({ functions }: QueryShape, snapshot: SourceSnapsho
     // which overload is meant, only the server knows: one bad one is enough
     if (candidates.some(row => row.aggregate)) throw refuse('the aggregate', 'a group that was delivered changes as rows are added')
     if (candidates.some(row => row.windowed)) throw refuse('the window function', 'what was delivered changes as rows are added')
-    if (candidates.some(row => row.volatile)) throw refuse('the volatile function', 'it gives other values each time')
+    if (candidates.some(row => row.volatile)) throw refuse('the volatile function', VOLATILE)
   }
+}
+
+/** Functions that are called without their names, or without parentheses. */
+async function judgeHidden({ operators, attributes }: QueryShape, snapshot: SourceSnapshot, inside: string): Promise<void> {
+  if (operators.length + attributes.length === 0) return
+  const known = await rowsOf<{ name: string, schema: string | null, visible: boolean | null }>(snapshot, HIDDEN,
+    [operators, attributes].map(named => [...new Set(named.map(({ name }) => name))]))
+  const operator = operators.find(({ schema, name }) => known.some(row => row.name === name && (schema === undefined ? row.visible === true : row.schema === schema)))
+  const attribute = attributes.find(({ name }) => known.some(row => row.name === name && row.schema === null))
+  const found = operator ?? attribute
+  if (!found) return
+  throw new UnsupportedQueryError({ construct: `${operator ? `the volatile operator ${operator.name}` : `.${found.name}, also a volatile function,`}${inside}`, reason: VOLATILE,
+    ...(found.position === undefined || inside !== '' ? {} : { position: found.position }) })
 }
 
 async function judgeViews({ relations }: QueryShape, snapshot: SourceSnapshot, depth: number): Promise<void> {
@@ -61,6 +84,7 @@ async function judgeViews({ relations }: QueryShape, snapshot: SourceSnapshot, d
       throw new UnsupportedQueryError({ construct: `${cause.construct}${cause.construct.includes(' in the view ') ? '' : inside}`, reason: 'a view is judged by its definition', cause })
     }
     await judgeFunctions(shape, snapshot, inside)
+    await judgeHidden(shape, snapshot, inside)
     await judgeViews(shape, snapshot, depth + 1)
   }
 }
@@ -68,6 +92,7 @@ async function judgeViews({ relations }: QueryShape, snapshot: SourceSnapshot, d
 async function judge(sql: string, snapshot: SourceSnapshot): Promise<JudgedQuery> {
   const shape = await queryShape(sql)
   await judgeFunctions(shape, snapshot, '')
+  await judgeHidden(shape, snapshot, '')
   await judgeViews(shape, snapshot, 0)
   return { text: shape.text, sort: shape.sort }
 }

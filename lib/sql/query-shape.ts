@@ -20,6 +20,9 @@ export interface QueryShape {
   sort: readonly SortItem[]
   functions: readonly (CalledFunction & { position: number | undefined })[]
   relations: readonly (NamedRelation & { position: number | undefined })[]
+  operators: readonly (CalledFunction & { position: number | undefined })[]
+  /** Names behind a dot: columns, or functions of one row. */
+  attributes: readonly (CalledFunction & { position: number | undefined })[]
   /** Names that the statement itself defines, by WITH. */
   ownRelations: readonly string[]
 }
@@ -66,7 +69,8 @@ export async function queryShape(sql: string, original = sql): Promise<QueryShap
   const placed = <T extends { at: number | undefined }>(items: readonly T[]): (T & { position: number | undefined })[] =>
     items.map(item => ({ ...item, position: characterAt(sql, item.at) }))
   return { text: Buffer.from(original, 'utf8').subarray(start, end).toString('utf8'), ownRelations: findings.ownRelations, sort: sortOf(select, sql),
-    functions: placed(findings.functions), relations: placed(findings.relations) }
+    functions: placed(findings.functions), relations: placed(findings.relations),
+    operators: placed(findings.operators), attributes: placed(findings.attributes) }
 }
 
 function unsupported(sql: string, { construct, reason, at }: Offence): UnsupportedQueryError {

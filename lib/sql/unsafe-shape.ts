@@ -27,6 +27,10 @@ export interface Findings {
   offences: Offence[]
   functions: CalledFunction[]
   relations: NamedRelation[]
+  /** Operators as they are written. */
+  operators: CalledFunction[]
+  /** Names behind a dot: columns, or functions of one row, `t.f`. */
+  attributes: CalledFunction[]
   /** Names defined by WITH. */
   ownRelations: string[]
 }
@@ -47,6 +51,9 @@ const CLOCKS: ReadonlySet<string> = new Set(['now', 'transaction_timestamp', 'st
   'pg_snapshot_xmin', 'pg_snapshot_xmax', 'pg_postmaster_start_time', 'pg_conf_load_time', 'pg_backend_pid', 'txid_current', 'txid_current_if_assigned',
   'pg_current_xact_id', 'pg_current_xact_id_if_assigned', 'inet_client_port'])
 
+/** Tests that stay true where their sub-query finds more. */
+const KEPT_TESTS: ReadonlySet<string> = new Set(['IS_TRUE', 'IS_NOT_FALSE', 'IS_NOT_NULL'])
+
 const LOCKS: Readonly<Record<string, string>> = { LCS_FORUPDATE: 'FOR UPDATE', LCS_FORNOKEYUPDATE: 'FOR NO KEY UPDATE', LCS_FORSHARE: 'FOR SHARE', LCS_FORKEYSHARE: 'FOR KEY SHARE' }
 
 function text(node: unknown): string | undefined {
@@ -65,6 +72,15 @@ function locationOf(node: unknown): number | undefined {
   return undefined
 }
 
+/** The sub-queries of some types in an expression, of all types where none are named; not those within them. */
+function subQueries(value: unknown, types?: RegExp): Node[] {
+  if (typeof value !== 'object' || value === null) return []
+  if (Array.isArray(value)) return value.flatMap(item => subQueries(item, types))
+  const { SubLink: link } = value as { SubLink?: Node }
+  if (link) return [...(!types || types.test(String(link['subLinkType'])) ? [link] : []), ...subQueries(link['testexpr'], types)]
+  return Object.values(value).flatMap(item => subQueries(item, types))
+}
+
 /** The first of some keywords among the tokens after a place. */
 function keywordAt(tokens: readonly ScanToken[], words: readonly string[], from = 0): number | undefined {
   return tokens.find(token => token.start >= from && token.keywordKind !== 0 && words.includes(token.text.toUpperCase()))?.start
@@ -75,8 +91,17 @@ function keywordAt(tokens: readonly ScanToken[], words: readonly string[], from 
  * later ones, what differs from run to run, what changes data. Functions and relations are listed for the catalogue to judge.
  */
 export function findingsOf(statement: Statement['stmt'], tokens: readonly ScanToken[]): Findings {
-  const findings: Findings = { offences: [], functions: [], relations: [], ownRelations: [] }
+  const findings: Findings = { offences: [], functions: [], relations: [], operators: [], attributes: [], ownRelations: [] }
   const offend = (construct: string, reason: string, at: number | undefined): void => { findings.offences.push({ construct, reason, at }) }
+
+  /** EXISTS and IN of a condition may come true as rows are added, and so may AND and OR of them; of other expressions nobody knows. */
+  const checkCondition = (condition: unknown): void => {
+    if (typeof condition !== 'object' || condition === null) return
+    const { SubLink: link, BoolExpr: bool, BooleanTest: test } = condition as Record<string, Node | undefined>
+    if (bool && bool['boolop'] !== 'NOT_EXPR') (bool['args'] as unknown[]).forEach(checkCondition)
+    else if (test && KEPT_TESTS.has(String(test['booltesttype']))) checkCondition(test['arg'])
+    else if (!bool) for (const found of subQueries(link ? link['testexpr'] : condition, /EXISTS|ANY/)) offend('an expression of EXISTS or IN', NEGATED, locationOf({ location: found['location'] }))
+  }
 
   const checkSelect = (select: Node): void => {
     const has = (key: string): boolean => select[key] !== undefined && (!Array.isArray(select[key]) || (select[key] as unknown[]).length > 0)
@@ -84,6 +109,7 @@ export function findingsOf(statement: Statement['stmt'], tokens: readonly ScanTo
       const word = String(select['op']).replace('SETOP_', '')
       offend(word, 'a set operation may take back rows that were delivered', keywordAt(tokens, [word]))
     }
+    checkCondition(select['whereClause'])
     if (has('distinctClause')) offend('DISTINCT', 'a row that was delivered may stand for another one later', keywordAt(tokens, ['DISTINCT']))
     if (has('groupClause')) offend('GROUP BY', GROUPED, keywordAt(tokens, ['GROUP']))
     if (has('havingClause')) offend('HAVING', GROUPED, keywordAt(tokens, ['HAVING']))
@@ -107,6 +133,15 @@ export function findingsOf(statement: Statement['stmt'], tokens: readonly ScanTo
     findings.functions.push({ schema: names.length > 1 ? names.at(-2) : undefined, name, at })
   }
 
+  const noteOperator = (name: unknown, node: Node): void => {
+    const names = ((name ?? []) as unknown[]).flatMap(part => text(part) ?? [])
+    if (names.length > 0) findings.operators.push({ schema: names.at(-2), name: names.at(-1)!, at: locationOf({ location: node['location'] }) })
+  }
+
+  const noteAttribute = (parts: unknown, node: Node): void => {
+    for (const name of ((parts ?? []) as unknown[]).flatMap(part => text(part) ?? [])) findings.attributes.push({ schema: undefined, name, at: locationOf(node) })
+  }
+
   const check = (type: string, node: Node): void => {
     if (type === 'SelectStmt') checkSelect(node)
     else if (type === 'FuncCall') checkCall(node)
@@ -119,9 +154,21 @@ export function findingsOf(statement: Statement['stmt'], tokens: readonly ScanTo
       const literal = (node['sval'] as { sval?: string } | undefined)?.sval
       if (literal !== undefined && MOVING_TIME.test(literal)) offend(`'${literal}'`, TIMED, locationOf(node))
     } else if (type === 'BoolExpr' && node['boolop'] === 'NOT_EXPR') {
-      const [negated] = (node['args'] ?? []) as readonly Node[]
-      if (negated?.['SubLink']) offend('NOT before a sub-query', NEGATED, locationOf(node) ?? locationOf(negated))
-    } else if (type === 'SubLink' && node['subLinkType'] === 'ALL_SUBLINK') offend('ALL before a sub-query', NEGATED, locationOf(node))
+      if (subQueries(node).length > 0) offend('NOT before a sub-query', NEGATED, locationOf(node))
+    } else if (type === 'BooleanTest' || type === 'NullTest') {
+      const kind = String(node['booltesttype'] ?? node['nulltesttype'])
+      if (!KEPT_TESTS.has(kind) && subQueries(node).length > 0) offend(`${kind.replaceAll('_', ' ')} behind a sub-query`, NEGATED, locationOf({ location: node['location'] }))
+    } else if (type === 'SubLink') {
+      if (node['subLinkType'] === 'ALL_SUBLINK') offend('ALL before a sub-query', NEGATED, locationOf(node))
+      if (node['subLinkType'] === 'ARRAY_SUBLINK') offend('ARRAY of a sub-query', GROUPED, locationOf({ location: node['location'] }))
+      noteOperator(node['operName'], node)
+    } else if (type === 'A_Expr') {
+      if (node['kind'] === 'AEXPR_OP_ALL' && subQueries(node['rexpr']).length > 0) offend('ALL before a sub-query', NEGATED, locationOf({ location: node['location'] }))
+      if (node['kind'] === 'AEXPR_IN' && text((node['name'] as unknown[])[0]) === '<>' && subQueries(node).length > 0) offend('NOT before a sub-query', NEGATED, locationOf({ location: node['location'] }))
+      noteOperator(node['name'], node)
+    } else if (type === 'JoinExpr') checkCondition(node['quals'])
+    else if (type === 'ColumnRef') noteAttribute((node['fields'] as unknown[]).slice(1), node)
+    else if (type === 'A_Indirection') noteAttribute(node['indirection'], node)
     else if (/^Json.*Agg$|^GroupingFunc$|^Aggref$/.test(type)) offend('an aggregate', GROUPED, locationOf(node))
     else if (/Stmt$/.test(type)) {
       const word = type.replace(/^Variable(?=S)|Stmt$/g, '').toUpperCase()

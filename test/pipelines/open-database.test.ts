@@ -250,9 +250,11 @@ describe('openDatabase', function () {
 
     it('refuses a view that hides what it refuses, and functions that the catalogue calls volatile', async () => {
       await client.query('CREATE VIEW v AS SELECT id, at FROM ev; CREATE VIEW w AS SELECT id, at FROM v LIMIT 3; CREATE VIEW x AS SELECT * FROM w; CREATE FUNCTION f(int) RETURNS int LANGUAGE sql VOLATILE AS $$ SELECT $1 $$')
+      await client.query('CREATE FUNCTION r(ev) RETURNS int LANGUAGE sql VOLATILE AS $$ SELECT 1 $$; CREATE OPERATOR ~~~> (RIGHTARG = int, FUNCTION = f); CREATE VIEW y AS SELECT id, at, ~~~> id AS o FROM ev')
       await addRows(1)
       expect((await db.queryIncremental('SELECT * FROM v', { orderColumn: 'at' })).length).to.equal(1)
-      for (const sql of ['SELECT * FROM x', 'SELECT f(id), at FROM ev', 'SELECT id, sum(id), at FROM ev', 'SELECT id, random(), at FROM ev']) {
+      for (const sql of ['SELECT * FROM x', 'SELECT f(id), at FROM ev', 'SELECT id, sum(id), at FROM ev', 'SELECT id, random(), at FROM ev', 'SELECT ev.r, at FROM ev', 'SELECT (ev).r, at FROM ev',
+        'SELECT at FROM ev WHERE ~~~> id = 1', 'SELECT at FROM ev WHERE OPERATOR(public.~~~>) id = 1', 'SELECT * FROM y']) {
         expect(await rejection(db.queryIncremental(sql, { orderColumn: 'at' }))).to.include({ code: 'ERR_UNSUPPORTED_QUERY' })
       }
     })

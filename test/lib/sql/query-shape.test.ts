@@ -33,6 +33,18 @@ describe('queryShape', () => {
     ['SELECT id FROM t WHERE NOT EXISTS (SELECT 1 FROM u WHERE u.id = t.id)', 'NOT before a sub-query', 'NOT EXISTS'],
     ['SELECT id FROM t WHERE id NOT IN (SELECT id FROM u)', 'NOT before a sub-query', 'NOT IN'],
     ['SELECT id FROM t WHERE id >= ALL (SELECT id FROM u)', 'ALL before a sub-query', '>= ALL'],
+    ['SELECT id FROM t WHERE NOT (a AND EXISTS (SELECT 1 FROM u))', 'NOT before a sub-query', undefined],
+    ['SELECT id FROM t WHERE id NOT IN (1, (SELECT a FROM u))', 'NOT before a sub-query', 'NOT IN'],
+    ['SELECT id FROM t WHERE EXISTS (SELECT 1 FROM u) IS FALSE', 'an expression of EXISTS or IN', 'EXISTS'],
+    ['SELECT id, EXISTS (SELECT 1 FROM u) IS FALSE AS a FROM t', 'IS FALSE behind a sub-query', 'IS FALSE'],
+    ['SELECT id FROM t WHERE (id IN (SELECT id FROM u)) IS NOT TRUE', 'an expression of EXISTS or IN', 'IN'],
+    ['SELECT id FROM t WHERE EXISTS (SELECT 1 FROM u) IN (SELECT false FROM v)', 'an expression of EXISTS or IN', 'EXISTS'],
+    ['SELECT id FROM t WHERE (SELECT a FROM u WHERE u.id = t.id) IS NULL', 'IS NULL behind a sub-query', undefined],
+    ['SELECT id FROM t WHERE EXISTS (SELECT 1 FROM u) = false', 'an expression of EXISTS or IN', 'EXISTS'],
+    ['SELECT id FROM t JOIN v ON CASE WHEN EXISTS (SELECT 1 FROM u) THEN false ELSE true END', 'an expression of EXISTS or IN', 'EXISTS'],
+    ['SELECT id FROM t WHERE a AND coalesce(id IN (SELECT id FROM u), true)', 'an expression of EXISTS or IN', 'IN'],
+    ['SELECT id FROM t WHERE id <> ALL ((SELECT a FROM u)::int[])', 'ALL before a sub-query', '<> ALL'],
+    ['SELECT id, ARRAY(SELECT id FROM u) FROM t', 'ARRAY of a sub-query', 'ARRAY'],
     ['SELECT id, pg_backend_pid() FROM t', 'pg_backend_pid()', 'pg_backend_pid'],
     ['SELECT id, txid_current() FROM t', 'txid_current()', 'txid_current'],
     ['SET a.b = 1', 'SET', 'SET'],
@@ -61,6 +73,8 @@ describe('queryShape', () => {
     ['SELECT $$a;b$$ AS x, id FROM t;', 'SELECT $$a;b$$ AS x, id FROM t'],
     ['SELECT "LIMIT", lower(x), a::text, CASE WHEN b THEN 1 END FROM t JOIN u USING (id) WHERE EXISTS (SELECT 1 FROM v WHERE v.id = t.id)',
       'SELECT "LIMIT", lower(x), a::text, CASE WHEN b THEN 1 END FROM t JOIN u USING (id) WHERE EXISTS (SELECT 1 FROM v WHERE v.id = t.id)'],
+    ['SELECT id FROM t WHERE EXISTS (SELECT 1 FROM v WHERE NOT v.a) IS TRUE AND (a = 1 OR id IN (SELECT id FROM u) OR (SELECT b FROM u) IS NOT NULL) AND NOT a',
+      'SELECT id FROM t WHERE EXISTS (SELECT 1 FROM v WHERE NOT v.a) IS TRUE AND (a = 1 OR id IN (SELECT id FROM u) OR (SELECT b FROM u) IS NOT NULL) AND NOT a'],
     ['WITH c AS MATERIALIZED (SELECT * FROM t) SELECT id FROM c WHERE id > $1', 'WITH c AS MATERIALIZED (SELECT * FROM t) SELECT id FROM c WHERE id > $1']
   ]
   for (const [sql, text] of taken) {
@@ -99,7 +113,9 @@ describe('queryShape', () => {
   }
 
   it('lists functions and relations for the catalogue to judge', async () => {
-    const { functions, relations } = await queryShape('SELECT f(id), s.g(1) FROM a JOIN s.b USING (id)')
+    const { functions, relations, operators, attributes } = await queryShape('SELECT f(id), s.g(1), (a).x, b.y FROM a JOIN s.b USING (id) WHERE 1 <~ 2 AND 1 OPERATOR(s.~>) ANY (SELECT 1)')
+    expect(operators.map(({ schema, name }) => [schema, name])).to.deep.equal([[undefined, '<~'], ['s', '~>']])
+    expect(attributes.map(({ name, position }) => [name, position])).to.deep.equal([['x', 23], ['y', 29]])
     expect(functions.map(({ schema, name, position }) => [schema, name, position])).to.deep.equal([[undefined, 'f', 7], ['s', 'g', 14]])
     expect(relations.map(({ schema, name }) => [schema, name])).to.deep.equal([[undefined, 'a'], ['s', 'b']])
   })
