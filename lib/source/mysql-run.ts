@@ -73,19 +73,20 @@ function valuesOf(params: readonly unknown[] | undefined, count: number): unknow
   throw new InvalidArgumentError({ argument: 'params', expected: `${count} values, one for each ?`, found: String(values.length) })
 }
 
+/** Statements that begin no transaction and take no lock that outlives them, in a session that commits by itself. */
+const ENDS_BY_ITSELF = /^\s*(select|insert|update|delete|replace|with|values|show|explain|create|alter|drop|truncate|set(?!\s+statement))\b(?!.*\bget_lock\b)/is
+
 /** Stream a statement's answer on a connection that the caller keeps, or gives away. */
 export async function * mysqlRows(context: MySqlContext, lease: MySqlLease, { sql, params, batchRows, waits, keep, onCount }:
 { sql: string, params: readonly unknown[] | undefined, batchRows: number, waits: Waits, keep: boolean, onCount?: (rows: number) => void }): AsyncGenerator<RowBatch> {
-  let stream: ReturnType<typeof streamMySql>
   try {
     const { columns, parameters } = await lease.prepare(exactly(sql), waits)
     checkFields(columns)
-    stream = streamMySql(lease, { sql, values: valuesOf(params, parameters.length), batchRows, fields: columns, waits, keep, ...(onCount ? { onCount } : {}) })
-  } catch (error) {
-    if (!keep) lease.release()
-    throw error
+    const request = { sql, values: valuesOf(params, parameters.length), batchRows, fields: columns, waits, keep: true, ...(onCount ? { onCount } : {}) }
+    for await (const rows of streamMySql(lease, request)) yield decodeMySqlQuery(rows, context.columnTypes)
+  } finally {
+    if (!keep) lease.release(!ENDS_BY_ITSELF.test(sql))
   }
-  for await (const rows of stream) yield decodeMySqlQuery(rows, context.columnTypes)
 }
 
 /** The source's `query`. */

@@ -146,11 +146,14 @@ export async function sqliteExecute(context: SqliteContext, sql: string, { param
   try {
     if (signal?.aborted) throw abortError(signal)
     const values = sqliteParameters(params)
+    const { shared } = await context.pool.database()
     const handle = await context.pool.borrow(signal)
     try {
       const statement = handle.prepare(text)
       return statement.columns.length === 0 ? statement.run(values) : [...statement.rows(values)].length
     } finally {
+      // a transaction would lock others out, and take in what they write; that of a shared connection is its owner's
+      if (!shared) rollBack(handle)
       await context.pool.release(handle)
     }
   } catch (error) {

@@ -75,6 +75,33 @@ describe('mysqlSource under faults', function () {
     }, { max: 1 })
   })
 
+  it('ends transactions and locks with the statement that began them: nothing stays locked, and nothing is lost', async () => {
+    await admin.query('CREATE TABLE shop.tx (n int) ENGINE=InnoDB')
+    await withPool(async source => {
+      for (const begin of ['BEGIN', ' start transaction', '/* x */ LOCK TABLES users READ', 'FLUSH TABLES WITH READ LOCK', 'SET autocommit = 0']) {
+        await source.execute(begin)
+        expect(await source.execute('INSERT INTO tx VALUES (1)'), begin).to.equal(1)
+        await admin.query('UPDATE shop.tx SET n = n + 1')
+      }
+    }, { max: 1 })
+    expect((await admin.query('SELECT COUNT(*) AS n, MAX(n) AS most FROM shop.tx'))[0]).to.deep.equal([{ n: 5, most: 6 }])
+    await admin.query('DROP TABLE shop.tx')
+  })
+
+  it('keeps its connection for statements that end by themselves, and not for a lock of the session', async () => {
+    await withPool(async source => {
+      const thread = async (): Promise<unknown> => {
+        for await (const batch of source.query('SELECT CONNECTION_ID() AS id')) return batch.toRows()
+      }
+      const before = await thread()
+      await source.execute('UPDATE users SET name = name WHERE id = 1')
+      await errorOf(source.execute('INSERT INTO users VALUES (1, NULL)'))
+      expect(await thread()).to.deep.equal(before)
+      expect(await drain(source.query("SELECT GET_LOCK('shop', 0) AS taken"))).to.equal(1)
+      expect(await thread()).not.to.deep.equal(before)
+    }, { max: 1 })
+  })
+
   it('fails in the middle of an answer as a whole', async () => {
     await withPool(async source => {
       const error = await errorOf(drain(source.query("SELECT seq AS id, JSON_VALUE(CONCAT('{\"a\":', seq, '}'), '$.a') + IF(seq = 5000, (SELECT 1 UNION SELECT 2), 0) AS x FROM seq_1_to_10000")))

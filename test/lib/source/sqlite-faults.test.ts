@@ -68,6 +68,16 @@ describe('sqliteSource under faults', () => {
     expect(await rowsOf(source, 'SELECT v FROM t WHERE id = 1')).to.deep.equal([{ v: 12 }])
   })
 
+  it('ends a transaction with the statement that began it: nothing stays locked, and nothing is lost', async () => {
+    const source = open({ maxConnections: 1 })
+    for (const begin of ['BEGIN', 'BEGIN IMMEDIATE', 'SAVEPOINT s']) {
+      await source.execute(begin)
+      expect(await source.execute('UPDATE t SET v = v + 1')).to.equal(3)
+      admin.exec('UPDATE t SET v = v + 1')
+    }
+    expect(await rowsOf(source, 'SELECT v FROM t WHERE id = 1')).to.deep.equal([{ v: 7 }])
+  })
+
   it('waits for a connection as long as it is told, or until it is aborted, and loses none', async () => {
     const source = open({ maxConnections: 1, acquireTimeoutMs: 50, batchRows: 1 })
     const reader = source.query('SELECT id FROM t')[Symbol.asyncIterator]()
