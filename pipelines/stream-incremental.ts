@@ -74,7 +74,7 @@ export function incrementalRows(context: QueryContext, sql: string, options: Inc
     columns = resultColumns(described)
     const statements = new Statements(dialect, { text: judged.text, params: given }, plan)
     if (nullOrder === 'refuse' && (await answerOf(snapshot, statements.nulls())).length > 0) throw noOrderValue(plan.order)
-    await dialect.checkOrder?.(plan.order, { text: judged.text, params: options.params ?? [] }, snapshot)
+    await dialect.checkOrder?.(plan.order, { text: judged.text, params: given }, snapshot)
 
     if (reconcile && !dialect.rowHash) {
       throw new UnsupportedQueryError({ construct: 'reconcile', reason: `${dialect.name} has no checksums to compare rows by: use refresh: 'full'` })
