@@ -133,12 +133,12 @@ export class Database {
 }
 
 /** A result as a table; read once more where cached rows were lost on the way: nobody has seen the first ones. */
-async function collected(rows: () => ResultStream, { cacheErrors }: Pick<QueryOptions, 'cacheErrors'>): Promise<Table> {
+async function collected(rows: () => ResultStream, options: Pick<QueryOptions, 'cacheErrors'>): Promise<Table> {
   try {
     return await collectRows(rows())
   } catch (error) {
     const isLost = error instanceof CacheCorruptionError || error instanceof CacheUnusableError
-    if (!isLost || cacheErrors === 'throw') throw error
+    if (!isLost || options.cacheErrors === 'throw') throw error
     return await collectRows(rows())
   }
 }

@@ -95,7 +95,7 @@ describe('the ways to narrow', function () {
       for (const asked of [{ source }, {}]) {
         for (const method of NARROWING_METHODS) {
           for (const lazy of method === 'IN_SUBQUERY' ? [true] : method.startsWith('TMP') ? [false, true] : [false]) {
-            if (lazy && datatype === 'text' && narrow === 'int4') continue
+            if (lazy && (datatype === 'text' ? narrow === 'int4' : datatype === 'timestamp' && !('source' in asked))) continue
             const { sql, statements, stats } = await applyCache(query, { cache, method, lazy, ...asked })
             expect(stats.narrowed, stats.reason).to.equal(true)
             for (const statement of statements) await client.query(statement)
