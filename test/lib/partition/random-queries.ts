@@ -323,7 +323,7 @@ export function writeQuery(random: Random, { items, ties, conditions }: QueryPla
     case 2: return withParameters(`SELECT ${all}, ${key} FROM ${from}${clause} ORDER BY 1 -- a comment`, random)
     case 3: return withParameters(`WITH q AS (SELECT ${key} AS ${quoteIdentifier(world.partitionKey)}, ${column(first!, 'x')} AS x FROM ${from}${clause}) SELECT * FROM q WHERE x >= 0`, random)
     case 4: return withParameters(`SELECT v.x FROM (SELECT ${key}, ${column(first!, 'x')} FROM ${from}${clause}) v WHERE v.x < 5`, random)
-    case 5: return withParameters(`SELECT ${all}, row_number() OVER (PARTITION BY ${key} ORDER BY ${items.map(({ alias }) => `${quoteIdentifier(alias)}::text`).join(', ')}) FROM ${from}${clause}`, random)
+    case 5: return withParameters(`SELECT ${all}, row_number() OVER (PARTITION BY ${key} ORDER BY ${items.map(({ alias }) => `(${quoteIdentifier(alias)}.*)::text`).join(', ')}) FROM ${from}${clause}`, random)
     case 6: return random.chance(0.3) ? { sql: `SELECT count(*) FROM ${from}${clause}`, params: [] } : withParameters(`SELECT ${all} FROM ${from}${clause}`, random)
     case 7: return random.chance(0.3) ? { sql: `SELECT ${all} FROM ${from}${clause} UNION ALL SELECT ${all} FROM ${from}`, params: [] } : withParameters(`SELECT ${all} FROM ${from}${clause}`, random)
     case 8: return withParameters(`SELECT max(${column(first!, 'x')}), ${key} FROM ${from}${clause} GROUP BY ${key} HAVING count(*) > 1`, random)
