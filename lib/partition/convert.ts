@@ -183,16 +183,14 @@ function checkSession(arg: Expression, values: readonly Expression[], reading: R
   if (!reading.options.tableFacts) return
   const type = typeOf(arg, reading)
   // the original compares them as texts, in a form that only its driver knows
-  if (TEXTS.has(type ?? '') && values.some(value => value.k === 'num')) throw new Uncacheable('a text compared with a number', location)
+  if (TEXT_TYPES.has(type ?? '') && values.some(value => value.k === 'num')) throw new Uncacheable('a text compared with a number', location)
   const isSteady = values.every(value => isSteadyComparison(arg, type, value, typeOf(value, reading)) && isSteadyComparison(value, typeOf(value, reading), arg, type))
   if (!isSteady) throw new Uncacheable(`a comparison with ${type ?? 'a time'} that depends on the session`, location)
 }
 
-const TEXTS: ReadonlySet<string> = new Set(['text', 'varchar', 'bpchar', 'name'])
-
 /** A parameter that meets a text is one, whatever the caller bound; a literal that is a number would not be compared at all. */
 function meets(value: Expression, other: Expression, node: Node, reading: Reading): Expression {
-  return value.k === 'num' && node.ParamRef && TEXTS.has(typeOf(other, reading) ?? '') ? parameter(node, reading, false) : value
+  return value.k === 'num' && node.ParamRef && TEXT_TYPES.has(typeOf(other, reading) ?? '') ? parameter(node, reading, false) : value
 }
 
 /** Time columns and time literals within other expressions meet casts and arithmetic that a session decides. */

@@ -1,5 +1,6 @@
 import type { BlobStore } from './blob-store.js'
 import type { Manifest } from './catalog.js'
+import { filesOf } from './manifest.js'
 
 /** A live process's files count as leftovers after this long: its number may have passed on to another one. */
 const MAX_SLEEP_MS = 24 * 60 * 60_000
@@ -21,7 +22,7 @@ export async function collectGarbage({ blobs, folder, graceMs }: { blobs: BlobSt
   const files = await blobs.list(folder)
   // read after the listing: a file in it that no writer holds any more was committed before, if ever
   const manifest = await newest()
-  const live = new Set([...manifest.parts.map(part => part.name), ...manifest.tombstones.flatMap(({ ids }) => ids ? [ids.name] : [])])
+  const live = filesOf(manifest)
   const resting = new Set(manifest.removed.filter(({ atMs }) => ageMs(atMs, nowMs) <= graceMs).map(({ name }) => name))
   const deleted: string[] = []
   const present = new Set(files.map(({ name }) => name))

@@ -3,6 +3,7 @@ import { parseTimestamp } from '../batch/temporal.js'
 import { InvalidArgumentError } from '../errors.js'
 import { IdIndexBuilder } from './id-index.js'
 import { writeIdList, type WrittenIdList } from './id-list.js'
+import { filesOf } from './manifest.js'
 import type { TableStore } from './table-store.js'
 
 /** What becomes invalid: everything, or only these ids, these columns, what was fetched before a time; all given ones together. */
@@ -55,8 +56,7 @@ export async function clearTable(store: TableStore): Promise<void> {
   const { blobs, reader } = store.settings
   // listed before the manifest is read: what is committed after the list is not in it
   const files = await blobs.list(store.key.folder)
-  const { parts, tombstones } = await store.manifest()
-  const live = new Set([...parts.map(part => part.name), ...tombstones.flatMap(({ ids }) => ids ? [ids.name] : [])])
+  const live = filesOf(await store.manifest())
   for (const { name, inUse } of files) {
     if (!/^(data|ids|corrupt)-/.test(name) || live.has(name) || inUse === true) continue
     reader.forget(store.key.folder, name)

@@ -51,6 +51,11 @@ export function parseManifest(bytes: Buffer, file: string): ParsedManifest {
   return { manifest: { ...parsed, parts, tombstones } }
 }
 
+/** The names of the files that a manifest's parts and tombstones live in. */
+export function filesOf({ parts, tombstones }: Pick<Manifest, 'parts' | 'tombstones'>): Set<string> {
+  return new Set([...parts.map(({ name }) => name), ...tombstones.flatMap(({ ids }) => ids ? [ids.name] : [])])
+}
+
 /** Whether two parts' id ranges share any id. */
 export function rangesOverlap(a: Pick<PartEntry, 'idMin' | 'idMax'>, b: Pick<PartEntry, 'idMin' | 'idMax'>): boolean {
   return a.idMin <= b.idMax && b.idMin <= a.idMax

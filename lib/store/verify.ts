@@ -4,6 +4,7 @@ import type { BlobStore } from './blob-store.js'
 import type { CacheStore } from './cache.js'
 import type { PartEntry } from './catalog.js'
 import { readIdList } from './id-list.js'
+import { filesOf } from './manifest.js'
 import type { TableStore } from './table-store.js'
 
 /** Something that is not as it was written. */
@@ -78,7 +79,7 @@ async function examine(store: TableStore): Promise<{ checked: number, findings: 
   }
   // what a compaction replaced meanwhile is no loss
   const now = findings.length === 0 ? manifest : await store.manifest()
-  const named = new Set([...now.parts.map(({ name }) => name), ...now.tombstones.flatMap(({ ids }) => ids ? [ids.name] : [])])
+  const named = filesOf(now)
   return { checked, findings: findings.filter(({ name }) => name === undefined || named.has(name)), manifests: [...health.damaged] }
 }
 
