@@ -79,7 +79,7 @@ async function runJob(job: string, url: string): Promise<void> {
   const fetcher: Fetcher = Object.assign((...given: Parameters<Fetcher>) => {
     calls++
     return source.fetch(...given)
-  }, { maxConcurrency: source.fetch.maxConcurrency, identity: source.fetch.identity })
+  }, { ...source.fetch })
   const request = { ids, columns: COLUMNS, table: TABLE, cacheDir: options.cache!, fetcher }
   switch (job.replace('-cursor', '')) {
     case 'copy': {

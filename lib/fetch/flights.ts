@@ -68,6 +68,7 @@ interface FlightsOptions {
 /** One call's view of the flights of its kind, from before it plans until it has ended. */
 export class Flights {
   readonly #group: FlightGroup
+  readonly #isLeaf: boolean
   readonly #notBefore: number
   readonly #leave: () => void
   readonly #began = ++clock
@@ -80,6 +81,7 @@ export class Flights {
     kinds.set(kind, group)
     group.calls++
     this.#group = group
+    this.#isLeaf = fetcher.isLeaf === true
     this.#notBefore = fresh ? ++clock : 0
     this.#leave = () => {
       if (--group.calls === 0) kinds.delete(kind)
@@ -134,7 +136,9 @@ export class Flights {
     const flight: Flight = { ids, waiting: 0, abort: new AbortController(), outcome: Promise.resolve({ failed: undefined, retries: 0 }),
       since: run.since, started: ++clock, waitsFor: [] }
     group.flights.push(flight)
-    flight.outcome = ancestors.run(new Set([...inside, flight]), () => fetch(flight.abort.signal))
+    const begin = (): Promise<FetchOutcome> => fetch(flight.abort.signal)
+    // while there is a context to keep, every promise of the process costs more
+    flight.outcome = this.#isLeaf ? begin() : ancestors.run(new Set([...inside, flight]), begin)
     flight.outcome.then(outcome => {
       this.#land(flight)
       // a failure is not shared with those who come later

@@ -57,7 +57,7 @@ export function mysqlSource({ pool, maxConcurrency = 2, batchRows = 8192, timeou
   const { user } = factsOf(pool)
   const context: MySqlContext = { pool, identity, batchRows, timeoutMs, acquireTimeoutMs, columnTypes: checkColumnTypes(columnTypes), isClosed: false }
   return {
-    fetch: Object.assign(mysqlFetch(context), { maxConcurrency, identity }),
+    fetch: Object.assign(mysqlFetch(context), { maxConcurrency, identity, isLeaf: true }),
     query: (sql, options) => mysqlQuery(context, sql, options),
     execute: (sql, options) => mysqlExecute(context, sql, options),
     close: () => {

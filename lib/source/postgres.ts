@@ -223,7 +223,7 @@ export function postgresSource({ pool, maxConcurrency = 2, batchRows, timeoutMs 
     describe: (client, sql) => send(client, new Describe(sql)).fields,
   }
   return {
-    fetch: Object.assign(postgresFetch(context), { maxConcurrency, identity }),
+    fetch: Object.assign(postgresFetch(context), { maxConcurrency, identity, isLeaf: true }),
     query: (sql, options) => postgresQuery(context, sql, options),
     execute: (sql, options) => postgresExecute(context, sql, options),
     close: () => {

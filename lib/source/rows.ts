@@ -49,7 +49,7 @@ export function rowsSource(rows: Iterable<Readonly<Row>>, { idColumn = 'id' }: R
     throw new UnsupportedQueryError({ construct: 'SQL', reason: 'rowsSource holds rows in memory and has no query language' })
   }
   return {
-    fetch: Object.assign(fetch, { maxConcurrency: 1 }),
+    fetch: Object.assign(fetch, { maxConcurrency: 1, isLeaf: true }),
     query: () => ({ [Symbol.asyncIterator]: () => ({ next: () => Promise.resolve().then(unsupported) }) }),
     execute: () => Promise.resolve().then(unsupported),
     close: () => Promise.resolve(),

@@ -53,7 +53,7 @@ export function sqliteSource({ database, path, maxConcurrency = 1, maxConnection
   const identity = given ? given.identity : sqliteIdentity(path!)
   const context: SqliteContext = { pool: new SqlitePool(open, { max: given?.shared ? 1 : maxConnections, waitMs: acquireTimeoutMs }), batchRows, identity, columnTypes: checkColumnTypes(columnTypes) }
   return {
-    fetch: Object.assign(sqliteFetch(context), { maxConcurrency, identity }),
+    fetch: Object.assign(sqliteFetch(context), { maxConcurrency, identity, isLeaf: true }),
     query: (sql, options) => sqliteQuery(context, sql, options),
     execute: (sql, options) => sqliteExecute(context, sql, options),
     close: () => {

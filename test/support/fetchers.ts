@@ -27,7 +27,7 @@ export function recording(fetch: Fetcher): RecordingFetcher {
     calls.push({ ids: [...ids], table, request })
     return fetch(ids, table, request)
   }
-  return { fetcher: Object.assign(fetcher, { maxConcurrency: fetch.maxConcurrency, identity: fetch.identity }),
+  return { fetcher: Object.assign(fetcher, { maxConcurrency: fetch.maxConcurrency, identity: fetch.identity, isLeaf: fetch.isLeaf }),
     calls, asked: () => calls.flatMap(call => call.ids), reset: () => { calls.length = 0 } }
 }
 

@@ -217,6 +217,24 @@ describe('calls at the same time', () => {
       expect(result.toRows()).to.deep.equal([{ id: 1, v: 'parent 1001' }, { id: 2, v: 'parent 1002' }])
     })
 
+    it('of one that says it is a leaf shares its fetch, and is itself refused what it is fetching', async () => {
+      const { fetcher, calls, gates } = gated()
+      const leaf: Fetcher = Object.assign(fetcher, { isLeaf: true })
+      const outer: Fetcher = async ids => {
+        const inner = await getData({ ids, columns, table: 'public.parents', fetcher: leaf, cache: cache() })
+        await getData({ ids, columns, table, fetcher: outer, cache: cache() })
+        return inner.toRows()
+      }
+      const nested = rejection(getData({ ids: [1, 2], columns, table, fetcher: outer, cache: cache(), retries: 0 }))
+      await until(() => gates.length === 1)
+      const beside = getData({ ids: [1, 2], columns, table: 'public.parents', fetcher: leaf, cache: cache() })
+      await turns(50)
+      gates[0]!.open()
+      expect((await beside).toRows()).to.deep.equal([1, 2].map(rowOf))
+      expect((await nested).message).to.include('the very ids it is fetching')
+      expect(calls).to.have.length(1)
+    })
+
     it('never deadlocks with another call that waits for it the other way round', async () => {
       const met = gate()
       let inside = 0

@@ -284,6 +284,10 @@ export function sourceSuite(title: string, open: () => Promise<SuiteDatabase>): 
       expect(await rowsOf(source.query('SELECT id FROM moving ORDER BY id'))).to.deep.equal([{ id: 1 }, { id: 2 }])
     })
 
+    it('says that its fetch waits for no other call', () => {
+      expect(source.fetch.isLeaf).to.equal(true)
+    })
+
     it('refuses work once it is closed', async () => {
       const closing = database.source()
       await closing.close()
