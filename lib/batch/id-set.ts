@@ -2,6 +2,7 @@ import { Buffer } from 'node:buffer'
 import { abortableReader } from '../abortable.js'
 import { InvalidArgumentError } from '../errors.js'
 import { fillBetween, idOf, invalidId, type IdArray } from './ids.js'
+import { popcount } from './popcount.js'
 
 /** Ids per window: what flows through the stages at a time. */
 export const WINDOW_ROWS = 65_536
@@ -11,6 +12,8 @@ export type IdsInput = Iterable<unknown> | AsyncIterable<unknown>
 
 /** A bitmap is used while it costs at most this many bits per id; a sorted array costs 64. */
 const MAX_BITS_PER_ID = 32
+
+const MAX_INT32 = 2 ** 31 - 1
 
 /** Safe ids as a bitmap over `base …`, or as a sorted array. */
 type SafeIds = { form: 'bitmap', base: number, words: Uint32Array, count: number } | { form: 'sorted', ids: Float64Array }
@@ -146,20 +149,26 @@ class IdCollector {
 
 function bitmapOf(chunks: readonly ArrayLike<number>[], base: number, span: number): SafeIds {
   const words = new Uint32Array(Math.ceil(span / 32))
+  const setBits = span <= MAX_INT32 ? setNearBits : setFarBits
+  for (const chunk of chunks) setBits(words, chunk, base)
   let count = 0
-  for (const chunk of chunks) {
-    for (let i = 0; i < chunk.length; i++) {
-      const offset = chunk[i]! - base
-      const at = Math.floor(offset / 32)
-      // offsets may have more than 31 bits; `&` keeps the low ones of any integer, and is cheaper than a remainder
-      const bit = 1 << (offset & 31)
-      if ((words[at]! & bit) === 0) {
-        words[at]! |= bit
-        count++
-      }
-    }
-  }
+  for (let at = 0; at < words.length; at++) count += popcount(words[at]!)
   return { form: 'bitmap', base, words, count }
+}
+
+function setNearBits(words: Uint32Array, ids: ArrayLike<number>, base: number): void {
+  for (let i = 0; i < ids.length; i++) {
+    const offset = ids[i]! - base | 0
+    words[offset >>> 5]! |= 1 << offset
+  }
+}
+
+/** Offsets may have more than 31 bits; `&` keeps the low ones of any integer, and is cheaper than a remainder. */
+function setFarBits(words: Uint32Array, ids: ArrayLike<number>, base: number): void {
+  for (let i = 0; i < ids.length; i++) {
+    const offset = ids[i]! - base
+    words[Math.floor(offset / 32)]! |= 1 << (offset & 31)
+  }
 }
 
 /** Sort in place and drop repeats. */

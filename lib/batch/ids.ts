@@ -9,6 +9,14 @@ export type IdArray = Float64Array | BigInt64Array
 const INT64_MAX = 9223372036854775807n
 const INT64_MIN = -9223372036854775808n
 
+/**
+ * 0 for the high word of an int64 that is a safe integer: those lie within ±2^21. (-2^53, which is not safe, has a high word that some
+ * safe ones share: where the answer is not 0, the values have to be asked.)
+ */
+export function unsafeBits(high: number): number {
+  return (high + 0x1fffff | high + 0x200000) & 0xffc00000
+}
+
 /** The one form of an id, or undefined where `value` is none (not an integer, NaN, beyond int64, text, null). */
 export function idOf(value: unknown): Id | undefined {
   if (typeof value === 'number') return Number.isSafeInteger(value) ? value + 0 : undefined

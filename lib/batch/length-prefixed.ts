@@ -26,12 +26,14 @@ export function checkedLengthPrefixed(type: ColumnType, bytes: Uint8Array, count
  */
 export function lengthPrefixed(type: ColumnType, bytes: Uint8Array, length: number, valid?: Uint8Array): BytesVector {
   let places: Places | undefined
-  let marks: Uint32Array | undefined
+  let marks: Marks | undefined
   const positionOf = (row: number): number => {
     if (row === length) return bytes.length
-    marks ??= marksOf(bytes, length, valid)
+    marks ??= { positions: new Uint32Array(Math.ceil(length / ROWS_PER_MARK)), count: 1 }
     const mark = Math.floor(row / ROWS_PER_MARK)
-    return walk(bytes, marks[mark]!, { from: mark * ROWS_PER_MARK, to: row, valid })
+    const view = viewOf(bytes)
+    if (mark >= marks.count) extendMarks(marks, mark, view, valid)
+    return walk(view, marks.positions[mark]!, mark * ROWS_PER_MARK, row, valid)
   }
   return { form: 'bytes', type, length, bytes, ...(valid ? { valid } : {}),
     get starts() { return (places ??= placesOf(bytes, length, valid)).starts },
@@ -70,16 +72,22 @@ function endOf(bytes: Uint8Array, count: number): number {
 }
 
 /** Where row `to` begins; row `from` begins at `at`. */
-function walk(bytes: Uint8Array, at: number, { from, to, valid }: { from: number, to: number, valid: Uint8Array | undefined }): number {
-  const view = viewOf(bytes)
+function walk(view: DataView, at: number, from: number, to: number, valid: Uint8Array | undefined): number {
   for (let row = from; row < to; row++) if (valid === undefined || valid[row] !== 0) at += LENGTH_BYTES + view.getInt32(at, true)
   return at
 }
 
-function marksOf(bytes: Uint8Array, length: number, valid: Uint8Array | undefined): Uint32Array {
-  const marks = new Uint32Array(Math.ceil(length / ROWS_PER_MARK))
-  for (let i = 1; i < marks.length; i++) marks[i] = walk(bytes, marks[i - 1]!, { from: (i - 1) * ROWS_PER_MARK, to: i * ROWS_PER_MARK, valid })
-  return marks
+/** Where every so many rows begin, as far as it was asked for. */
+interface Marks {
+  positions: Uint32Array
+  count: number
+}
+
+/** Find the marks up to one. */
+function extendMarks(marks: Marks, last: number, view: DataView, valid: Uint8Array | undefined): void {
+  const { positions } = marks
+  for (let i = marks.count; i <= last; i++) positions[i] = walk(view, positions[i - 1]!, (i - 1) * ROWS_PER_MARK, i * ROWS_PER_MARK, valid)
+  marks.count = last + 1
 }
 
 interface Places {

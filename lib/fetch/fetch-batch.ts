@@ -5,7 +5,8 @@ import { idList, type IdArray } from '../batch/ids.js'
 import { RowBatch } from '../batch/row-batch.js'
 import type { FetchedBatch } from '../batch/window.js'
 import { BatchFailedError, ColumnNotFoundError, FetcherContractError, InvalidArgumentError, JSONParseError, MillraceError, SchemaConflictError } from '../errors.js'
-import type { Fetcher, FetchRequest } from '../source/fetcher.js'
+import type { Fetcher, FetchRequest, FetchResult } from '../source/fetcher.js'
+import { arrayFetchOf } from '../source/source-fetcher.js'
 import type { RequestColumns } from './request-columns.js'
 import { RowCollector } from './row-collector.js'
 import { rowSlots } from './row-slots.js'
@@ -91,8 +92,10 @@ async function attemptFetch({ fetcher, table, columns, idColumn, columnTypes, fe
       plain: columns.plain.map(({ column }) => column), idColumn, columnTypes, signal: abort.signal,
       batch: { index, ...(batchCount === undefined ? {} : { count: batchCount }) } }
     const collector = new RowCollector({ ids, batch: index, idColumn, slots: rowSlots(columns, columnTypes), texts })
+    const arrayFetch = arrayFetchOf(fetcher)
     // a copy: what a fetcher does to its ids must not reach the run
-    await consume(await unlessAborted((async () => await fetcher(idList(ids), table, request))(), abort.signal), collector, abort.signal, index)
+    const fetch = async (): Promise<FetchResult> => arrayFetch ? arrayFetch(ids, table, request) : await fetcher(idList(ids), table, request)
+    await consume(await unlessAborted(fetch(), abort.signal), collector, abort.signal, index)
     return { batch: { ...collector.finish(), askedMs }, mistakes: collector.mistakes }
   } finally {
     clearTimeout(timer)

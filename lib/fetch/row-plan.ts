@@ -55,6 +55,10 @@ export async function planRows({ ids, columns, snapshot, store, run, batchSize, 
     run, ids, hits: ids.size - missCount, misses: missCount, batchSize: size, batches, snapshot,
     missesOf: at => misses[at],
     * missIds() {
+      if (!cached) {
+        yield * ids.windows(size)
+        return
+      }
       let at = 0
       for (const windowIds of ids.windows()) {
         const positions = misses[at++]

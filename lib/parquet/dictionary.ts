@@ -21,8 +21,10 @@ const MAX_ENTRIES = 65_535
 /** … in at most this many bytes. */
 const MAX_DICTIONARY_BYTES = 1 << 20
 
-/** So many values, picked all over the column, decide whether it is worth counting. */
+/** So many values, picked all over the column, decide whether it is worth counting … */
 const SAMPLE = 1024
+/** … from so many rows each, at the beginning of a piece whose rows are found only by walking over those before. */
+const ROWS_PER_SAMPLE = 8
 
 function maxEntries(present: number): number {
   return Math.min(MAX_ENTRIES, Math.floor(present * MAX_SHARE))
@@ -42,7 +44,11 @@ function looksDistinct<V extends Vector, K>(pieces: readonly V[], keyAt: (piece:
   const rows = pieces.reduce((sum, { length }) => sum + length, 0)
   if (rows < 2 * SAMPLE) return false
   const sample = new DistinctSample<K>()
-  for (const piece of pieces) sample.take(piece.length, Math.ceil(SAMPLE * piece.length / rows), row => keyAt(piece, row))
+  for (const piece of pieces) {
+    const count = Math.ceil(SAMPLE * piece.length / rows)
+    const isWalked = piece.form === 'bytes' && piece.lengthPrefixed !== undefined
+    sample.take(isWalked ? Math.min(piece.length, count * ROWS_PER_SAMPLE) : piece.length, count, row => keyAt(piece, row))
+  }
   return sample.looksDistinct
 }
 

@@ -4,7 +4,7 @@ import type { ValuesVector, Vector } from '../batch/vector.js'
 import { dictionaryInUse, dictionaryOfBytes, dictionaryOfStrings, type Dictionary } from './dictionary.js'
 import type { EncodedColumn } from './encoded-column.js'
 import { encodePlain } from './encode-plain.js'
-import { encodeLevels, lengthPrefixed, packedRunHeader, repeatedRun } from './hybrid.js'
+import { countOnes, encodeLevels, lengthPrefixed, packedRunHeader, repeatedRun } from './hybrid.js'
 import { encodeList } from './encode-list.js'
 import { encodeStrings } from './plain-texts.js'
 
@@ -33,7 +33,7 @@ export function encodeColumn(type: ColumnType, pieces: readonly Vector[], option
   if (valid !== undefined && !optional) throw new RangeError('expected no null in a column that is not nullable')
   if (listElement(type) !== undefined) return encodeList(type, pieces[0]!, optional)
   const count = pieces.reduce((sum, { length }) => sum + length, 0)
-  const presentIn = pieces.map(({ length }, p) => countPresent(length, valids[p]))
+  const presentIn = pieces.map(({ length }, p) => valids[p] ? countOnes(valids[p]) : length)
   const present = presentIn.reduce((sum, each) => sum + each, 0)
   const levels = optional ? lengthPrefixed(encodeValidity(valid, count)) : NOTHING
   const base = { levels, preamble: NOTHING, count, nulls: count - present }
@@ -61,13 +61,6 @@ function joinValidity(pieces: readonly Vector[], valids: readonly (Uint8Array | 
     at += length
   })
   return joined
-}
-
-function countPresent(length: number, valid: Uint8Array | undefined): number {
-  if (valid === undefined) return length
-  let present = 0
-  for (let i = 0; i < valid.length; i++) present += valid[i]!
-  return present
 }
 
 function encodeValidity(valid: Uint8Array | undefined, length: number): Uint8Array {

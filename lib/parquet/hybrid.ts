@@ -49,19 +49,38 @@ export function lengthPrefixed(levels: Uint8Array): Uint8Array {
 /** Pack values of `width` bits, lowest bits first, into `out`. */
 export function packBits(values: Uint8Array, out: Uint8Array, width: 1 | 2): void {
   const { length } = values
-  const perByte = 8 / width
-  const whole = length - length % perByte
-  let at = 0
-  let i = 0
-  if (width === 1) {
-    for (; i < whole; i += 8) {
-      out[at++] = values[i]! | values[i + 1]! << 1 | values[i + 2]! << 2 | values[i + 3]! << 3 |
-        values[i + 4]! << 4 | values[i + 5]! << 5 | values[i + 6]! << 6 | values[i + 7]! << 7
-    }
-  } else {
-    for (; i < whole; i += 4) out[at++] = values[i]! | values[i + 1]! << 2 | values[i + 2]! << 4 | values[i + 3]! << 6
+  let [at, i] = [0, 0]
+  if (values.byteOffset % 4 === 0) {
+    // four values in a word: a multiplication moves each to its place among the highest bits, and no two sums meet
+    const words = new Uint32Array(values.buffer, values.byteOffset, length >>> 2)
+    if (width === 1) {
+      for (let w = 0; w + 1 < words.length; w += 2) out[at++] = Math.imul(words[w]!, GATHER_BITS) >>> 28 | Math.imul(words[w + 1]!, GATHER_BITS) >>> 28 << 4
+    } else for (let w = 0; w < words.length; w++) out[at++] = Math.imul(words[w]!, GATHER_PAIRS) >>> 24
+    i = at * 8 / width
   }
-  for (let shift = 0; i < length; i++, shift += width) out[at]! |= values[i]! << shift
+  for (; i < length; i++) out[i * width >>> 3]! |= values[i]! << (i * width & 7)
+}
+
+/** Times a word of four bytes that are 0 or 1: bits 28 to 31 are these, the first one lowest. */
+const GATHER_BITS = 0x10204080
+/** Times a word of four bytes from 0 to 3: the highest byte is these, the first one lowest. */
+const GATHER_PAIRS = 0x01041040
+
+/** How many of some bytes, each 0 or 1, are 1. */
+export function countOnes(flags: Uint8Array): number {
+  let [ones, i] = [0, 0]
+  if (flags.byteOffset % 4 === 0) {
+    const words = new Uint32Array(flags.buffer, flags.byteOffset, flags.length >>> 2)
+    for (let w = 0; w < words.length;) {
+      // four sums side by side, of 8 bits each
+      let sums = 0
+      for (const end = Math.min(w + 255, words.length); w < end; w++) sums = sums + words[w]! | 0
+      ones += (sums & 0xff) + (sums >>> 8 & 0xff) + (sums >>> 16 & 0xff) + (sums >>> 24)
+    }
+    i = words.length * 4
+  }
+  for (; i < flags.length; i++) ones += flags[i]!
+  return ones
 }
 
 /** The 8 bytes that a byte's bits unpack to, as a double: one store writes all of them. No such double is NaN, so its bits stay as they are. */

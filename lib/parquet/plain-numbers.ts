@@ -1,5 +1,6 @@
 /** PLAIN pages of fixed-width values: little-endian arrays, which are what typed arrays are on every platform Node runs on here. */
 import type { ColumnType } from '../batch/column-type.js'
+import { unsafeBits } from '../batch/ids.js'
 import type { FixedArray, Vector } from '../batch/vector.js'
 import { packBits, unpackBits } from './hybrid.js'
 
@@ -14,20 +15,27 @@ function bytesOf(array: FixedArray): Uint8Array {
 /** The values that are present, in order; the array itself when all are. */
 export function compactArray<A extends FixedArray>(values: A, valid: Uint8Array | undefined, present: number): A {
   if (valid === undefined) return values
-  const compact = new (values.constructor as new (length: number) => A)(present)
+  // the loops below write one value too many where the last ones are null
+  const compact = new (values.constructor as new (length: number) => A)(present + 1)
   if (values instanceof Float64Array) compactDoubles(values, valid, compact as Float64Array)
   else compactOthers(values as Int32Array, valid, compact as Int32Array)
-  return compact
+  return compact.subarray(0, present) as A
 }
 
-// one loop per kind of array: a loop that sees several is several times slower
+// one loop per kind of array: a loop that sees several is several times slower; no branch, which nulls here and there make a costly one
 
 function compactDoubles(values: Float64Array, valid: Uint8Array, compact: Float64Array): void {
-  for (let i = 0, to = 0; i < valid.length; i++) if (valid[i] !== 0) compact[to++] = values[i]!
+  for (let i = 0, to = 0; i < valid.length; i++) {
+    compact[to] = values[i]!
+    to += valid[i]!
+  }
 }
 
 function compactOthers<A extends Exclude<FixedArray, Float64Array>>(values: A, valid: Uint8Array, compact: A): void {
-  for (let i = 0, to = 0; i < valid.length; i++) if (valid[i] !== 0) compact[to++] = values[i]!
+  for (let i = 0, to = 0; i < valid.length; i++) {
+    compact[to] = values[i]!
+    to += valid[i]!
+  }
 }
 
 /** Put compact values at the rows that are present, 0 elsewhere. */
@@ -160,8 +168,7 @@ function decodeInt64(page: Uint8Array, count: number): Float64Array | BigInt64Ar
   for (let i = 0, at = 0; i < count; i++, at += 2) {
     const high = pairs[at + 1]!
     values[i] = high * TWO_32 + (pairs[at]! >>> 0)
-    // safe integers have high words within ±2^21; -2^53, which is not safe, shares one with some that are, so ask again below
-    outside |= (high + 0x1fffff | high + 0x200000) & 0xffc00000
+    outside |= unsafeBits(high)
   }
   return outside === 0 || values.every(Number.isSafeInteger) ? values : viewOf(BigInt64Array, page, count)
 }
@@ -177,18 +184,29 @@ export function pickNumbers(type: ColumnType, page: Uint8Array, picks: Uint32Arr
   return decodeNumbers(type, picked, picks.length)
 }
 
-/** Smallest and largest value of an integer column, for statistics; undefined where it has nulls, for other types and without values. */
-export function rangeOf(pieces: readonly Vector[]): { min: number | bigint, max: number | bigint } | undefined {
+/**
+ * Smallest and largest value of an integer column, for statistics; undefined where it has nulls, for other types and without values.
+ *
+ * @param isSorted the values ascend: the ends of each piece tell for all
+ */
+export function rangeOf(pieces: readonly Vector[], isSorted: boolean): { min: number | bigint, max: number | bigint } | undefined {
   let range: { min: number | bigint, max: number | bigint } | undefined
   for (const piece of pieces) {
     const isInteger = piece.form === 'fixed' && (piece.type === 'int32' || piece.type === 'int64')
     if (!isInteger || piece.valid?.includes(0) === true) return undefined
     if (piece.length === 0) continue
-    const { values } = piece
+    const values = isSorted ? endsOf(piece.values) : piece.values
     const { min, max } = values instanceof BigInt64Array ? bigRange(values) : values instanceof Int32Array ? intRange(values) : doubleRange(values as Float64Array)
     range = { min: range && range.min < min ? range.min : min, max: range && range.max > max ? range.max : max }
   }
   return range
+}
+
+/** The first and the last value. */
+function endsOf(values: FixedArray): FixedArray {
+  const ends = values.slice(-2)
+  ends[0] = values[0]!
+  return ends
 }
 
 function intRange(values: Int32Array): { min: number, max: number } {

@@ -39,9 +39,13 @@ export function encodeRowGroup(fields: readonly Field[], columns: readonly (Vect
   }
 }
 
-/** As {@link encodeRowGroup}, and stops after each column of many rows: other work need not wait for all of them. */
+/**
+ * As {@link encodeRowGroup}, and stops after each column of many rows: other work need not wait for all of them.
+ *
+ * @param isSorted the first column's values ascend
+ */
 export function * encodeInSteps(fields: readonly Field[], columns: readonly (Vector | readonly Vector[])[],
-  { codec }: { codec: Codec }): Generator<undefined, EncodedRowGroup, undefined> {
+  { codec, isSorted = false }: { codec: Codec, isSorted?: boolean }): Generator<undefined, EncodedRowGroup, undefined> {
   const inPieces = columns.map(column => 'form' in column ? [column] : column)
   const rows = lengthOf(inPieces[0])
   const group: EncodedRowGroup = { rows, bytes: 0, columns: [], chunks: [] }
@@ -52,7 +56,7 @@ export function * encodeInSteps(fields: readonly Field[], columns: readonly (Vec
       throw new InvalidArgumentError({ argument: `column ${field.name}`, expected: `${rows} rows`, found: pieces ? String(lengthOf(pieces)) : 'none' })
     }
     appendChunk(group, field, encodeField(field, pieces), codec)
-    const range = i === 0 ? rangeOf(pieces) : undefined
+    const range = i === 0 ? rangeOf(pieces, isSorted) : undefined
     if (range) [group.idMin, group.idMax] = [range.min, range.max]
     if (rows >= STEP_ROWS) yield undefined
   }

@@ -1,8 +1,10 @@
 import type { ColumnType } from '../batch/column-type.js'
+import { unsafeBits } from '../batch/ids.js'
 import { copyBytes, LENGTH_BYTES, lengthPrefixed, viewOf } from '../batch/length-prefixed.js'
 import { formatTimestamp } from '../batch/temporal.js'
 import type { BytesVector, FixedArray, FixedVector, Vector } from '../batch/vector.js'
 import { decodeUuids } from '../parquet/uuid.js'
+import { presence } from './copy-presence.js'
 import { CopyFormatError, type CopyRows } from './copy-rows.js'
 import { repeatedTexts } from './copy-repeated.js'
 import { numericRoom, specialNumeric, writeNumeric } from './copy-numeric.js'
@@ -29,55 +31,56 @@ export class UnheldValue extends Error {
   }
 }
 
-/** The rows of a batch that are null in a column; undefined where none is. Checks the size of all others. */
-function presence({ marks, columns, length }: CopyRows, column: number, size: number | undefined): Uint8Array | undefined {
-  let valid: Uint8Array | undefined
-  for (let row = 0, mark = column * 2 + 1; row < length; row++, mark += columns * 2) {
-    const found = marks[mark]!
-    if (found === -1) {
-      valid ??= new Uint8Array(length).fill(1)
-      valid[row] = 0
-    } else if (size !== undefined && found !== size) throw new CopyFormatError(`a value of ${found} bytes where ${size} were expected`)
-  }
-  return valid
-}
+// Loops have functions of their own, see copy-presence.ts.
 
 function fixed<A extends FixedArray>(rows: CopyRows, column: number, { type, form, values }: { type: ColumnType, form: CopyForm, values: A },
   read: (view: DataView, at: number) => A[number]): FixedVector {
-  const { marks, columns, length, view } = rows
   const valid = presence(rows, column, SIZES[form])
+  readInto(rows, column, values, read)
+  return { form: 'fixed', type, length: rows.length, values, valid }
+}
+
+function readInto<A extends FixedArray>({ marks, columns, length, view }: CopyRows, column: number, values: A, read: (view: DataView, at: number) => A[number]): void {
   for (let row = 0, mark = column * 2; row < length; row++, mark += columns * 2) {
     if (marks[mark + 1] !== -1) values[row] = read(view, marks[mark]!)
   }
-  return { form: 'fixed', type, length, values, valid }
 }
 
 // doubles have loops of their own: what a callback returns would be a number object each
 
 function float64Vector(rows: CopyRows, column: number, type: ColumnType): FixedVector {
-  const { marks, columns, length, view } = rows
+  const { length } = rows
   const valid = presence(rows, column, SIZES.float8)
   const values = new Float64Array(length)
-  for (let row = 0, mark = column * 2; row < length; row++, mark += columns * 2) {
-    if (marks[mark + 1] !== -1) values[row] = view.getFloat64(marks[mark]!)
-  }
+  readDoubles(rows, column, values)
   return { form: 'fixed', type, length, values, valid }
 }
 
+function readDoubles({ marks, columns, length, view }: CopyRows, column: number, values: Float64Array): void {
+  for (let row = 0, mark = column * 2; row < length; row++, mark += columns * 2) {
+    if (marks[mark + 1] !== -1) values[row] = view.getFloat64(marks[mark]!)
+  }
+}
+
 function int64Vector(rows: CopyRows, column: number): FixedVector {
-  const { marks, columns, length, view } = rows
+  const { length } = rows
   const valid = presence(rows, column, SIZES.int8)
   const values = new Float64Array(length)
-  let areSafe = true
-  for (let row = 0, mark = column * 2; row < length && areSafe; row++, mark += columns * 2) {
+  return readInt64(rows, column, values) === 0 || values.every(Number.isSafeInteger) ? { form: 'fixed', type: 'int64', length, values, valid }
+    : fixed(rows, column, { type: 'int64', form: 'int8', values: new BigInt64Array(length) }, (view, at) => view.getBigInt64(at))
+}
+
+/** @returns 0 where all values are safe integers */
+function readInt64({ marks, columns, length, view }: CopyRows, column: number, values: Float64Array): number {
+  let outside = 0
+  for (let row = 0, mark = column * 2; row < length; row++, mark += columns * 2) {
     if (marks[mark + 1] === -1) continue
     const at = marks[mark]!
-    const value = view.getInt32(at) * TWO_TO_32 + view.getUint32(at + 4)
-    values[row] = value
-    areSafe = Number.isSafeInteger(value)
+    const high = view.getInt32(at)
+    values[row] = high * TWO_TO_32 + view.getUint32(at + 4)
+    outside |= unsafeBits(high)
   }
-  return areSafe ? { form: 'fixed', type: 'int64', length, values, valid }
-    : fixed(rows, column, { type: 'int64', form: 'int8', values: new BigInt64Array(length) }, (view, at) => view.getBigInt64(at))
+  return outside
 }
 
 function fromEpoch(view: DataView, at: number, type: ColumnType): bigint {
@@ -130,22 +133,31 @@ class BytesWriter {
 /** A column's bytes as they came, without the `skip` first and the `omit` last of each value. */
 export function bytesVector(rows: CopyRows, column: number, type: ColumnType, { skip = 0, omit = 0, valid = presence(rows, column, undefined) }:
 { skip?: number, omit?: number, valid?: Uint8Array | undefined } = {}): BytesVector {
-  const { marks, columns, length, view } = rows
-  let total = LENGTH_BYTES * length
+  const out = new Uint8Array(LENGTH_BYTES * rows.length + bytesOf(rows, column))
+  const end = copyValues(rows, column, { skip, omit, valid }, viewOf(out))
+  return lengthPrefixed(type, out.subarray(0, end), rows.length, valid)
+}
+
+function bytesOf({ marks, columns, length }: CopyRows, column: number): number {
+  let total = 0
   for (let row = 0, mark = column * 2 + 1; row < length; row++, mark += columns * 2) total += Math.max(0, marks[mark]!)
-  const out = new Uint8Array(total)
-  const outView = viewOf(out)
+  return total
+}
+
+/** @returns where the last value ends */
+function copyValues({ marks, columns, length, view }: CopyRows, column: number, { skip, omit, valid }: { skip: number, omit: number, valid: Uint8Array | undefined },
+  out: DataView): number {
   let at = 0
   for (let row = 0, mark = column * 2; row < length; row++, mark += columns * 2) {
     if (valid !== undefined && valid[row] === 0) continue
     const from = marks[mark]! + skip
     const size = marks[mark + 1]! - skip - omit
-    outView.setInt32(at, size, true)
+    out.setInt32(at, size, true)
     at += LENGTH_BYTES
-    copyBytes(view, from, outView, at, size)
+    copyBytes(view, from, out, at, size)
     at += size
   }
-  return lengthPrefixed(type, out.subarray(0, at), length, valid)
+  return at
 }
 
 function jsonbVector(rows: CopyRows, column: number): BytesVector {

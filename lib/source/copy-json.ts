@@ -23,10 +23,22 @@ function stringsOfCodes(dictionary: BytesVector, { codes, valid: given }: { code
   }
   if (!hasTexts) return undefined
   const valid = noText === -1 ? given : given ?? new Uint8Array(codes.length).fill(1)
-  if (valid && noText !== -1) for (let row = 0; row < codes.length; row++) if (codes[row] === noText) valid[row] = 0
-  const inner: BytesVector = { form: 'bytes', type: 'text', length: size, bytes,
-    starts: starts.map((start, entry) => entry === noText ? start : start + 1), ends: ends.map((end, entry) => entry === noText ? end : end - 1) }
+  if (valid && noText !== -1) markRows(codes, noText, valid)
+  const inner: BytesVector = { form: 'bytes', type: 'text', length: size, bytes, starts: starts.slice(), ends: ends.slice() }
+  dropQuotes(inner, noText)
   return { form: 'dictionary', type: 'text', length: codes.length, codes, dictionary: inner, valid }
+}
+
+function markRows(codes: Uint16Array, code: number, valid: Uint8Array): void {
+  for (let row = 0; row < codes.length; row++) if (codes[row] === code) valid[row] = 0
+}
+
+function dropQuotes({ starts, ends }: BytesVector, except: number): void {
+  for (let entry = 0; entry < starts.length; entry++) {
+    if (entry === except) continue
+    starts[entry]!++
+    ends[entry]!--
+  }
 }
 
 function stringsOfRows(rows: CopyRows, column: number): BytesVector | undefined {

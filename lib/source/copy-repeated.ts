@@ -1,6 +1,7 @@
 import { DistinctSample } from '../batch/distinct-sample.js'
 import type { DictionaryVector } from '../batch/vector.js'
 import { BytesEntries, hashBytes } from '../parquet/bytes-entries.js'
+import { presence } from './copy-presence.js'
 import type { CopyRows } from './copy-rows.js'
 
 /** So many values of a batch decide whether it is worth numbering them. */
@@ -22,23 +23,23 @@ export interface RepeatedBytes {
 
 /** The values of a column that repeat; undefined where they hardly do. */
 export function repeatedBytes(rows: CopyRows, column: number): RepeatedBytes | undefined {
-  const { marks, columns, length, view } = rows
+  const { length } = rows
   if (!looksRepeated(rows, column)) return undefined
   const entries = new BytesEntries(Math.min(MAX_ENTRIES, Math.floor(length / ROWS_PER_ENTRY)), MAX_ENTRIES_BYTES)
   const codes = new Uint16Array(length)
-  let valid: Uint8Array | undefined
+  return numberRows(rows, column, entries, codes) ? { codes, entries, valid: presence(rows, column, undefined) } : undefined
+}
+
+/** Number the values of all rows; false where they are too many. */
+function numberRows({ marks, columns, length, view }: CopyRows, column: number, entries: BytesEntries, codes: Uint16Array): boolean {
   for (let row = 0, mark = column * 2; row < length; row++, mark += columns * 2) {
     const size = marks[mark + 1]!
-    if (size === -1) {
-      valid ??= new Uint8Array(length).fill(1)
-      valid[row] = 0
-      continue
-    }
+    if (size === -1) continue
     const code = entries.numberOf(view, marks[mark]!, marks[mark]! + size)
-    if (code < 0) return undefined
+    if (code < 0) return false
     codes[row] = code
   }
-  return { codes, entries, valid }
+  return true
 }
 
 function looksRepeated({ marks, columns, length, view }: CopyRows, column: number): boolean {

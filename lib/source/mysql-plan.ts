@@ -1,7 +1,7 @@
-import { idArray, type Id, type IdArray } from '../batch/ids.js'
+import type { IdArray } from '../batch/ids.js'
 import { InvalidArgumentError } from '../errors.js'
 import { formatTableName, type TableName } from '../store/table-name.js'
-import { ascending, isDense } from './answer.js'
+import { heldIds, isDense } from './answer.js'
 import type { FetchRequest } from './fetcher.js'
 import { isUnambiguous, mysqlPath, quoteMySql } from './mysql-sql.js'
 import { idRange, mysqlReader, type MySqlField } from './mysql-types.js'
@@ -33,7 +33,7 @@ export interface MySqlPlan {
  * @throws {ColumnNotFoundError} naming every column the table lacks
  * @throws {InvalidArgumentError} the id column holds no integers
  */
-export function planMySqlFetch(fields: readonly MySqlField[], name: TableName, ids: readonly Id[], request: FetchRequest): MySqlPlan {
+export function planMySqlFetch(fields: readonly MySqlField[], name: TableName, ids: IdArray, request: FetchRequest): MySqlPlan {
   const columns = new Map(fields.map(field => [field.name, field]))
   const { whole: wanted, projected } = splitColumns(request, { table: formatTableName(name), columns, isJson: column => mysqlReader(columns.get(column)!).type === 'json' })
   const range = idRange(columns.get(request.idColumn)!)
@@ -62,12 +62,12 @@ export function planMySqlFetch(fields: readonly MySqlField[], name: TableName, i
     }
   }
 
-  const asked = ascending(ids).filter(id => id >= range.min && id <= range.max)
+  const asked = heldIds(ids, range)
   const isRange = isDense(asked)
   const table = `${quoteMySql(name.schema)}.${quoteMySql(name.table)} AS t`
   const list = selected.map((text, i) => `${text} AS c${i}`).join(', ')
   // the ids lead and the table is looked into: the servers would guess 40 ids and may read all of the table
   const sql = isRange ? `SELECT ${list} FROM ${table} WHERE ${idText} BETWEEN ${asked[0]} AND ${asked[asked.length - 1]}`
     : `SELECT ${list} FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS asked STRAIGHT_JOIN ${table} ON ${idText} = asked.id`
-  return { sql, values: isRange ? [] : [`[${asked.join(',')}]`], outputs, ids: idArray(asked), isRange }
+  return { sql, values: isRange ? [] : [`[${asked.join(',')}]`], outputs, ids: asked, isRange }
 }

@@ -1,10 +1,9 @@
 import type { ColumnType } from '../batch/column-type.js'
-import type { Id } from '../batch/ids.js'
 import type { RowBatch } from '../batch/row-batch.js'
 import { InvalidArgumentError } from '../errors.js'
 import { formatTableName, parseTableName } from '../store/table-name.js'
 import { declaredColumns } from './answer.js'
-import type { FetchRequest, SourceQueryOptions } from './fetcher.js'
+import type { SourceQueryOptions } from './fetcher.js'
 import { decodeMySqlFetch, decodeMySqlQuery } from './mysql-decode.js'
 import { planMySqlFetch } from './mysql-plan.js'
 import { borrowMySql, type MySqlLease, type MySqlPool } from './mysql-session.js'
@@ -13,6 +12,7 @@ import { exactly, streamMySql } from './mysql-stream.js'
 import type { Waits } from './limits.js'
 import { checkFields, checkSql } from './statement.js'
 import { typedError } from './source-error.js'
+import type { ArrayFetch } from './source-fetcher.js'
 
 /** What a source's calls share. */
 export interface MySqlContext {
@@ -41,7 +41,7 @@ export async function mysqlPrepared<T>(context: MySqlContext, waits: Waits, lear
 const NO_TABLE: ReadonlySet<unknown> = new Set([1049, 1146])
 
 /** The source's `fetch`. */
-export function mysqlFetch(context: MySqlContext): (ids: readonly Id[], table: string, request: FetchRequest) => AsyncIterable<RowBatch> {
+export function mysqlFetch(context: MySqlContext): ArrayFetch {
   return async function * fetchRows(ids, table, request) {
     const name = parseTableName(table)
     const key = formatTableName(name)

@@ -6,6 +6,7 @@ import { mysqlDialect } from './mysql-dialect.js'
 import { mysqlExecute, mysqlFetch, mysqlQuery, type MySqlContext } from './mysql-run.js'
 import type { MySqlPool } from './mysql-session.js'
 import { mysqlSnapshot } from './mysql-snapshot.js'
+import { sourceFetcher } from './source-fetcher.js'
 
 export type { MySqlPool } from './mysql-session.js'
 
@@ -57,7 +58,7 @@ export function mysqlSource({ pool, maxConcurrency = 2, batchRows = 8192, timeou
   const { user } = factsOf(pool)
   const context: MySqlContext = { pool, identity, batchRows, timeoutMs, acquireTimeoutMs, columnTypes: checkColumnTypes(columnTypes), isClosed: false }
   return {
-    fetch: Object.assign(mysqlFetch(context), { maxConcurrency, identity, isLeaf: true }),
+    fetch: sourceFetcher(mysqlFetch(context), { maxConcurrency, identity }),
     query: (sql, options) => mysqlQuery(context, sql, options),
     execute: (sql, options) => mysqlExecute(context, sql, options),
     close: () => {

@@ -1,4 +1,4 @@
-import type { Id } from '../batch/ids.js'
+import type { IdArray } from '../batch/ids.js'
 import type { RowBatch } from '../batch/row-batch.js'
 import { formatTableName, parseTableName, type TableName } from '../store/table-name.js'
 import { declaredColumns } from './answer.js'
@@ -13,6 +13,7 @@ import { planFetch, type FetchPlan } from './postgres-plan.js'
 import { prepared, StaleCatalogue, type PgContext } from './postgres-run.js'
 import type { Lease, Limits } from './postgres-session.js'
 import { sqlStateOf, typedError } from './source-error.js'
+import type { ArrayFetch } from './source-fetcher.js'
 
 // undefined column, undefined table, operator does not exist, datatype mismatch, "cached plan must not change result type"
 const STALE_STATES: ReadonlySet<string> = new Set(['42703', '42P01', '42883', '42804', '0A000'])
@@ -36,7 +37,7 @@ interface Ready {
 }
 
 async function makeReady(context: PgContext, { name, ids, request, limits, mayCopy }:
-{ name: TableName, ids: readonly Id[], request: FetchRequest, limits: Limits, mayCopy: boolean }): Promise<Ready> {
+{ name: TableName, ids: IdArray, request: FetchRequest, limits: Limits, mayCopy: boolean }): Promise<Ready> {
   const key = formatTableName(name)
   const known = context.tables.get(key)
   const { lease, learned } = await prepared(context, limits, async ({ client }) => {
@@ -67,7 +68,7 @@ async function * streamed(context: PgContext, { lease, plan }: Ready, limits: Li
 }
 
 /** The source's `fetch`. */
-export function postgresFetch(context: PgContext): (ids: readonly Id[], table: string, request: FetchRequest) => AsyncIterable<RowBatch> {
+export function postgresFetch(context: PgContext): ArrayFetch {
   return async function * fetchRows(ids, table, request) {
     const name = parseTableName(table)
     const key = formatTableName(name)

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
-import { idArray, type Id, type IdArray } from '../batch/ids.js'
+import type { IdArray } from '../batch/ids.js'
 import type { ColumnType } from '../batch/column-type.js'
 import { ColumnNotFoundError } from '../errors.js'
 import type { TableName } from '../store/table-name.js'
-import { ascending, isDense } from './answer.js'
+import { heldIds, isDense } from './answer.js'
 import type { FetchRequest } from './fetcher.js'
 import { columnsOf, idTypeOf, type PgTable } from './postgres-catalogue.js'
 import { pathColumn, type PathColumn } from './path-columns.js'
@@ -53,15 +53,12 @@ function splitPaths(table: PgTable, request: FetchRequest, types: PgTypes): { wh
  * @throws {ColumnNotFoundError} naming every column the table lacks
  * @throws {InvalidArgumentError} the id column holds no integers
  */
-export function planFetch(table: PgTable, { schema, table: name }: TableName, ids: readonly Id[], request: FetchRequest,
+export function planFetch(table: PgTable, { schema, table: name }: TableName, ids: IdArray, request: FetchRequest,
   types: PgTypes, columnTypes: ReadonlyMap<string, ColumnType>): FetchPlan {
   const { whole, projected } = splitPaths(table, request, types)
   const [idColumn] = columnsOf(table, [request.idColumn])
   const idType = idTypeOf(idColumn!, request.idColumn, types)
-  const sorted = ascending(ids)
-  // the ends tell for all: comparing each with a bigint takes longer than the rest of the plan
-  const areHeld = sorted.length === 0 || (sorted[0]! >= idType.min && sorted[sorted.length - 1]! <= idType.max)
-  const asked = areHeld ? sorted : sorted.filter(id => id >= idType.min && id <= idType.max)
+  const asked = heldIds(ids, idType)
   const isRange = isDense(asked)
   const values: unknown[] = isRange ? [String(asked[0]), String(asked[asked.length - 1])] : [`{${asked.join(',')}}`]
   const bind = (value: string): string => `$${values.push(value)}`
@@ -89,5 +86,5 @@ export function planFetch(table: PgTable, { schema, table: name }: TableName, id
   const where = isRange ? `BETWEEN $1::${type} AND $2::${type}` : `= ANY ($1::${type}[])`
   const text = `SELECT ${selected.join(', ')} FROM ${quoteIdentifier(schema)}.${quoteIdentifier(name)} WHERE ${id} ${where}`
   const statement = `millrace_${createHash('sha256').update(`${table.version} ${text}`).digest('hex').slice(0, 32)}`
-  return { text, values, statement, outputs, ids: idArray(asked), isRange }
+  return { text, values, statement, outputs, ids: asked, isRange }
 }

@@ -16,6 +16,7 @@ import type { Lease, Limits, PgClient, PgPool } from './postgres-session.js'
 import type { StopOptions } from './postgres-settle.js'
 import { postgresSnapshot } from './postgres-snapshot.js'
 import { batchStreamOf, type BatchStream as Settling, type QueryStreamClass } from './postgres-stream.js'
+import { sourceFetcher } from './source-fetcher.js'
 
 /** Rows per portal read, and so per RowBatch. Measured in bench/postgres-fetch.ts. */
 const BATCH_ROWS = 8192
@@ -223,7 +224,7 @@ export function postgresSource({ pool, maxConcurrency = 2, batchRows, timeoutMs 
     describe: (client, sql) => send(client, new Describe(sql)).fields,
   }
   return {
-    fetch: Object.assign(postgresFetch(context), { maxConcurrency, identity, isLeaf: true }),
+    fetch: sourceFetcher(postgresFetch(context), { maxConcurrency, identity }),
     query: (sql, options) => postgresQuery(context, sql, options),
     execute: (sql, options) => postgresExecute(context, sql, options),
     close: () => {

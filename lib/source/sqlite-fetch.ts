@@ -1,10 +1,10 @@
-import { idArray, type Id } from '../batch/ids.js'
+import type { IdArray } from '../batch/ids.js'
 import type { Field } from '../batch/column-type.js'
 import { RowBatch } from '../batch/row-batch.js'
 import type { Vector } from '../batch/vector.js'
 import { InvalidArgumentError } from '../errors.js'
 import { formatTableName, parseTableName, type TableName } from '../store/table-name.js'
-import { ascending, askedRows, declaredColumns, fieldOf, isDense, pathVector } from './answer.js'
+import { askedRows, declaredColumns, fieldOf, isDense, pathVector } from './answer.js'
 import type { FetchRequest } from './fetcher.js'
 import { splitColumns, type PathColumn } from './path-columns.js'
 import { quoteIdentifier } from './postgres-sql.js'
@@ -13,6 +13,7 @@ import type { SqliteColumn, SqliteHandle } from './sqlite-handle.js'
 import { inBatches, noTable, wholeDocument, type SqliteContext, type SqliteRows } from './sqlite-run.js'
 import { agreesOn, sqlitePath } from './sqlite-sql.js'
 import { classesOf, declaredType, sqliteVector, typeOfClasses } from './sqlite-types.js'
+import type { ArrayFetch } from './source-fetcher.js'
 
 type Output = { kind: 'id', name: string } | { kind: 'column', name: string, declaration: string | null } |
   { kind: 'path', name: string, path: PathColumn, whole: number } | { kind: 'whole' }
@@ -28,7 +29,7 @@ function columnsOf(handle: SqliteHandle, { schema, table }: TableName): Map<stri
   return new Map(columns.map(([name, type]) => [name, { name, type }]))
 }
 
-function planOf(columns: ReadonlyMap<string, SqliteColumn>, name: TableName, ids: readonly Id[], request: FetchRequest): { sql: string, params: unknown[], outputs: Output[], asked: readonly Id[], isRange: boolean } {
+function planOf(columns: ReadonlyMap<string, SqliteColumn>, name: TableName, asked: IdArray, request: FetchRequest): { sql: string, params: unknown[], outputs: Output[], asked: IdArray, isRange: boolean } {
   const { whole: wanted, projected } = splitColumns(request, { table: formatTableName(name), columns, isJson: column => declaredType(columns.get(column)!.type) === 'json' })
   const idType = columns.get(request.idColumn)!.type
   if (declaredType(idType) !== 'int64') throw new InvalidArgumentError({ argument: 'idColumn', expected: 'a column that is declared to hold integers', found: `${request.idColumn} of type ${idType || 'none'}` })
@@ -51,7 +52,6 @@ function planOf(columns: ReadonlyMap<string, SqliteColumn>, name: TableName, ids
       outputs.push({ kind: 'path', name: path.name, path, whole })
     }
   }
-  const asked = ascending(ids)
   const isRange = isDense(asked)
   const table = `${quoteIdentifier(name.schema)}.${quoteIdentifier(name.table)} AS t`
   const list = selected.map((text, i) => `${text} AS c${i}`).join(', ')
@@ -64,7 +64,7 @@ function planOf(columns: ReadonlyMap<string, SqliteColumn>, name: TableName, ids
 function decode(all: SqliteRows, { outputs, asked, isRange }: Pick<ReturnType<typeof planOf>, 'outputs' | 'asked' | 'isRange'>, declared: SqliteContext['columnTypes']): RowBatch {
   const idName = (outputs[0] as { name: string }).name
   const idsOf = (rows: SqliteRows): Vector => sqliteVector('int64', rows.map(row => row[0]), idName)
-  const kept = isRange ? askedRows(idArray(asked), idsOf(all)) : undefined
+  const kept = isRange ? askedRows(asked, idsOf(all)) : undefined
   const rows = kept ? Array.from(kept, row => all[row]!) : all
   const vectors: Vector[] = [idsOf(rows)]
   const schema: Field[] = [fieldOf(idName, vectors[0]!)]
@@ -81,7 +81,7 @@ function decode(all: SqliteRows, { outputs, asked, isRange }: Pick<ReturnType<ty
 }
 
 /** The source's `fetch`. */
-export function sqliteFetch(context: SqliteContext): (ids: readonly Id[], table: string, request: FetchRequest) => AsyncIterable<RowBatch> {
+export function sqliteFetch(context: SqliteContext): ArrayFetch {
   return async function * fetchRows(ids, table, request) {
     const { signal } = request
     const name = parseTableName(table)

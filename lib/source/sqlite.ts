@@ -8,6 +8,7 @@ import { sqliteDatabase, sqliteFile, sqliteIdentity, type BetterSqlite, type Nod
 import { SqlitePool } from './sqlite-pool.js'
 import { sqliteExecute, sqliteQuery, type SqliteContext } from './sqlite-run.js'
 import { sqliteSnapshot } from './sqlite-snapshot.js'
+import { sourceFetcher } from './source-fetcher.js'
 
 export type { BetterSqlite, NodeSqlite } from './sqlite-handle.js'
 
@@ -53,7 +54,7 @@ export function sqliteSource({ database, path, maxConcurrency = 1, maxConnection
   const identity = given ? given.identity : sqliteIdentity(path!)
   const context: SqliteContext = { pool: new SqlitePool(open, { max: given?.shared ? 1 : maxConnections, waitMs: acquireTimeoutMs }), batchRows, identity, columnTypes: checkColumnTypes(columnTypes) }
   return {
-    fetch: Object.assign(sqliteFetch(context), { maxConcurrency, identity, isLeaf: true }),
+    fetch: sourceFetcher(sqliteFetch(context), { maxConcurrency, identity }),
     query: (sql, options) => sqliteQuery(context, sql, options),
     execute: (sql, options) => sqliteExecute(context, sql, options),
     close: () => {

@@ -1,4 +1,5 @@
 import { idAt, lowerBound, type Id, type IdArray } from '../batch/ids.js'
+import { popcount } from '../batch/popcount.js'
 
 /**
  * Which ids a part holds, and at which row: row r of a part has the r-th smallest id. Three forms, the smallest is taken:
@@ -30,12 +31,6 @@ export interface Located {
 }
 
 const NOTHING: Located = { count: 0, from: 0, firstRow: 0 }
-
-function popcount(word: number): number {
-  let bits = word - ((word >>> 1) & 0x55555555)
-  bits = (bits & 0x33333333) + ((bits >>> 2) & 0x33333333)
-  return Math.imul((bits + (bits >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24
-}
 
 /** Collects a part's ids, ascending, piece by piece. */
 export class IdIndexBuilder {

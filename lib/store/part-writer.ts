@@ -130,7 +130,7 @@ export class PartWriter {
 
   /** A turn of the event loop after each column: whoever fetches meanwhile can take what has arrived, and ask for more. */
   async #encode(batches: readonly RowBatch[]): Promise<EncodedRowGroup> {
-    const steps = encodeInSteps(this.fields, this.fields.map((_, c) => batches.map(({ vectors }) => vectors[c]!)), { codec: this.#codec })
+    const steps = encodeInSteps(this.fields, this.fields.map((_, c) => batches.map(({ vectors }) => vectors[c]!)), { codec: this.#codec, isSorted: true })
     for (;;) {
       const { done, value } = steps.next()
       if (done === true) return value

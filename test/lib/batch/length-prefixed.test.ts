@@ -41,6 +41,16 @@ describe('length-prefixed values', () => {
     }))
   })
 
+  it('have the same position whichever is asked for first', () => {
+    const values = Array.from({ length: 300 }, (_, i) => i % 7 === 3 ? null : 'x'.repeat(i % 11))
+    const positions: number[] = [0]
+    for (const value of values) positions.push(positions.at(-1)! + (value === null ? 0 : 4 + value.length))
+    fc.assert(fc.property(fc.array(fc.nat({ max: 300 }), { maxLength: 20 }), rows => {
+      const vector = prefixed(values)
+      expect(rows.map(row => vector.lengthPrefixed!.positionOf(row))).to.deep.equal(rows.map(row => positions[row]))
+    }))
+  })
+
   it('are decoded where they are longer together than one string may be', () => {
     const long = 'x'.repeat(8 << 20)
     const vector = prefixed(Array.from({ length: 9 }, (_, i) => `${i}é${long}`))

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { readRleBitPackedHybrid } from 'hyparquet/src/encoding.js'
 import { ByteWriter } from 'hyparquet-writer'
 import { writeRleBitPackedHybrid } from 'hyparquet-writer/src/encoding.js'
-import { decodeHybrid, encodeLevels, packedRunHeader, repeatedRun, solePackedValues, soleRepeatedValue } from '../../../lib/parquet/hybrid.js'
+import { countOnes, decodeHybrid, encodeLevels, packBits, packedRunHeader, repeatedRun, solePackedValues, soleRepeatedValue } from '../../../lib/parquet/hybrid.js'
 
 describe('decodeHybrid', () => {
   it('reads what hyparquet-writer writes, every bit width up to 24', () => {
@@ -38,6 +38,30 @@ describe('encodeLevels', () => {
         readRleBitPackedHybrid({ view: new DataView(padded.buffer), offset: 0 }, width, seen, bytes.length)
         expect(seen).to.deep.equal(values)
       }), { seed: 2, numRuns: 200 })
+    }
+  })
+})
+
+describe('packBits and countOnes', () => {
+  it('take values of any number from any place in memory', () => {
+    for (const width of [1, 2] as const) {
+      fc.assert(fc.property(fc.array(fc.nat({ max: 2 ** width - 1 }), { maxLength: 70 }), fc.nat({ max: 9 }), (values, offset) => {
+        const held = new Uint8Array(offset + values.length)
+        held.set(values, offset)
+        const packed = new Uint8Array(Math.ceil(values.length * width / 8))
+        packBits(held.subarray(offset), packed, width)
+        expect(Array.from(values.keys(), i => packed[i * width >>> 3]! >>> (i * width & 7) & 2 ** width - 1)).to.deep.equal(values)
+      }), { seed: 3, numRuns: 300 })
+    }
+  })
+
+  it('count more ones than a byte does', () => {
+    for (const length of [0, 1, 3, 1019, 1020, 1023, 1025, 5000]) {
+      for (const offset of [0, 1]) {
+        const flags = new Uint8Array(length + offset).fill(1)
+        expect(countOnes(flags.subarray(offset))).to.equal(length)
+        expect(countOnes(flags.subarray(offset).map((_, i) => i % 3 === 0 ? 1 : 0))).to.equal(Math.ceil(length / 3))
+      }
     }
   })
 })

@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { expect } from 'chai'
 import fc from 'fast-check'
 import type { Row } from '../../../lib/batch/row-factory.js'
@@ -286,6 +287,30 @@ export function sourceSuite(title: string, open: () => Promise<SuiteDatabase>): 
 
     it('says that its fetch waits for no other call', () => {
       expect(source.fetch.isLeaf).to.equal(true)
+    })
+
+    it('gives the same rows to a request, through a fetcher that wraps its own, and to whoever calls it', async () => {
+      const ids = [...Array.from({ length: 300 }, (_, i) => i * 2 + 1), 40_000]
+      const calls: unknown[] = []
+      const wrapped = Object.assign((...given: Parameters<typeof source.fetch>) => {
+        calls.push(given[0])
+        return source.fetch(...given)
+      }, { ...source.fetch })
+      const request = { ids, columns: ['name'], table: table('users'), onMissing: 'skip' } as const
+      const own = await getData({ ...request, fetcher: source.fetch, cacheDir: join(folder(), 'own') })
+      const through = await getData({ ...request, fetcher: wrapped, cacheDir: join(folder(), 'through') })
+      expect(own.toRows()).to.deep.equal(through.toRows()).and.to.have.length(300)
+      expect(calls).to.deep.equal([0, 100, 200, 300].map(from => ids.slice(from, from + 100)))
+      const direct = (await fetchAll(source, [...ids.slice(0, 50), ...ids].reverse(), table('users'), requestOf(['name']))).flatMap(batch => batch.toRows())
+      expect(direct.sort((a, b) => (a['id'] as number) - (b['id'] as number))).to.deep.equal(own.toRows())
+    })
+
+    it('names what is no id', async () => {
+      for (const [bad, shown] of [['7', '"7"'], [1.5, '1.5'], [null, 'null'], [2n ** 63n, String(2n ** 63n)]] as const) {
+        const error = await errorOf(fetchAll(source, [1, bad as unknown as number], table('users'), requestOf(['name'])))
+        expect(error).to.include({ code: 'ERR_INVALID_ARGUMENT', argument: 'ids[1]' })
+        expect(error.message).to.contain(shown)
+      }
     })
 
     it('refuses work once it is closed', async () => {
