@@ -217,8 +217,12 @@ export class CollectedColumn {
     }
     this.#spellOut()
     const values = this.#others!
-    for (let i = 0; i < length; i++) if (this.#states[i] !== OTHER) values[i] = null
+    this.#nullOthers(values)
     return { form: 'values', type: 'text', length, values }
+  }
+
+  #nullOthers(values: unknown[]): void {
+    for (let i = 0; i < values.length; i++) if (this.#states[i] !== OTHER) values[i] = null
   }
 
   /** One byte per row, 0 where null or absent; undefined when nothing is. */

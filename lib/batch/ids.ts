@@ -84,6 +84,19 @@ export function positionsBetween(from: number, to: number): Uint32Array {
   return positions
 }
 
+/** The positions of a mark among one byte for each, ascending. */
+export function positionsWhere(marks: Uint8Array, mark: number): Uint32Array {
+  const positions = new Uint32Array(marks.length)
+  return positions.subarray(0, fillPositions(positions, marks, mark))
+}
+
+// a loop alone in its function: V8 gives up, each time anew, the code it made of a running loop where what follows it was not reached before
+function fillPositions(positions: Uint32Array, marks: Uint8Array, mark: number): number {
+  let count = 0
+  for (let i = 0; i < marks.length; i++) if (marks[i] === mark) positions[count++] = i
+  return count
+}
+
 /** The position of the first id not below `id`, in ascending `ids`, searching `from` … `to`. */
 export function lowerBound(ids: IdArray, id: Id, from = 0, to = ids.length): number {
   let [low, high] = [from, to]

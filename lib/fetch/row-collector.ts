@@ -1,6 +1,6 @@
 import { types } from 'node:util'
 import type { CollectedColumn } from '../batch/collected-column.js'
-import { idAt, idFromSource, lowerBound, type Id, type IdArray } from '../batch/ids.js'
+import { idAt, idFromSource, lowerBound, positionsWhere, type Id, type IdArray } from '../batch/ids.js'
 import { arePlain, readProperty } from '../batch/read-property.js'
 import { RowBatch } from '../batch/row-batch.js'
 import type { FetchedBatch, RawColumn } from '../batch/window.js'
@@ -263,13 +263,6 @@ export class RowCollector {
 function hasGetters(row: object, slots: readonly RowSlot[]): boolean {
   return types.isProxy(row) || slots.some(({ property, path }) => [property?.name, path?.base.name].some(name =>
     name !== undefined && Object.getOwnPropertyDescriptor(row, name)?.get !== undefined))
-}
-
-function positionsWhere(marks: Uint8Array, mark: number): Uint32Array {
-  const positions = new Uint32Array(marks.length)
-  let count = 0
-  for (let i = 0; i < marks.length; i++) if (marks[i] === mark) positions[count++] = i
-  return positions.subarray(0, count)
 }
 
 function pick(ids: IdArray, positions: Uint32Array): IdArray {

@@ -99,9 +99,14 @@ function codesOf(values: Uint8Array, count: number): Codes {
 }
 
 function checkCodes(codes: Codes, size: number): void {
+  const most = highest(codes)
+  if (codes.length > 0 && most >= size) throw new Error(`code ${most} in a dictionary of ${size}`)
+}
+
+function highest(codes: Codes): number {
   let most = 0
   for (let i = 0; i < codes.length; i++) if (codes[i]! > most) most = codes[i]!
-  if (codes.length > 0 && most >= size) throw new Error(`code ${most} in a dictionary of ${size}`)
+  return most
 }
 
 function decodePicks(type: ColumnType, pages: ColumnPages, picks: Uint32Array): Vector {

@@ -48,17 +48,23 @@ export function lengthPrefixed(levels: Uint8Array): Uint8Array {
 
 /** Pack values of `width` bits, lowest bits first, into `out`. */
 export function packBits(values: Uint8Array, out: Uint8Array, width: 1 | 2): void {
-  const { length } = values
-  let [at, i] = [0, 0]
-  if (values.byteOffset % 4 === 0) {
-    // four values in a word: a multiplication moves each to its place among the highest bits, and no two sums meet
-    const words = new Uint32Array(values.buffer, values.byteOffset, length >>> 2)
-    if (width === 1) {
-      for (let w = 0; w + 1 < words.length; w += 2) out[at++] = Math.imul(words[w]!, GATHER_BITS) >>> 28 | Math.imul(words[w + 1]!, GATHER_BITS) >>> 28 << 4
-    } else for (let w = 0; w < words.length; w++) out[at++] = Math.imul(words[w]!, GATHER_PAIRS) >>> 24
-    i = at * 8 / width
-  }
-  for (; i < length; i++) out[i * width >>> 3]! |= values[i]! << (i * width & 7)
+  const isAligned = values.byteOffset % 4 === 0
+  const words = isAligned ? new Uint32Array(values.buffer, values.byteOffset, values.length >>> 2) : new Uint32Array(0)
+  const packed = width === 1 ? packBitWords(words, out) : packPairWords(words, out)
+  for (let i = packed * 8 / width; i < values.length; i++) out[i * width >>> 3]! |= values[i]! << (i * width & 7)
+}
+
+// four values in a word: a multiplication moves each to its place among the highest bits, and no two sums meet; both return the bytes written
+
+function packBitWords(words: Uint32Array, out: Uint8Array): number {
+  let at = 0
+  for (let w = 0; w + 1 < words.length; w += 2) out[at++] = Math.imul(words[w]!, GATHER_BITS) >>> 28 | Math.imul(words[w + 1]!, GATHER_BITS) >>> 28 << 4
+  return at
+}
+
+function packPairWords(words: Uint32Array, out: Uint8Array): number {
+  for (let w = 0; w < words.length; w++) out[w] = Math.imul(words[w]!, GATHER_PAIRS) >>> 24
+  return words.length
 }
 
 /** Times a word of four bytes that are 0 or 1: bits 28 to 31 are these, the first one lowest. */
@@ -68,19 +74,21 @@ const GATHER_PAIRS = 0x01041040
 
 /** How many of some bytes, each 0 or 1, are 1. */
 export function countOnes(flags: Uint8Array): number {
-  let [ones, i] = [0, 0]
-  if (flags.byteOffset % 4 === 0) {
-    const words = new Uint32Array(flags.buffer, flags.byteOffset, flags.length >>> 2)
-    for (let w = 0; w < words.length;) {
-      // four sums side by side, of 8 bits each
-      let sums = 0
-      for (const end = Math.min(w + 255, words.length); w < end; w++) sums = sums + words[w]! | 0
-      ones += (sums & 0xff) + (sums >>> 8 & 0xff) + (sums >>> 16 & 0xff) + (sums >>> 24)
-    }
-    i = words.length * 4
+  const words = flags.byteOffset % 4 === 0 ? new Uint32Array(flags.buffer, flags.byteOffset, flags.length >>> 2) : new Uint32Array(0)
+  let ones = 0
+  for (let w = 0; w < words.length; w += 255) {
+    const sums = sumOf(words, w, Math.min(w + 255, words.length))
+    ones += (sums & 0xff) + (sums >>> 8 & 0xff) + (sums >>> 16 & 0xff) + (sums >>> 24)
   }
-  for (; i < flags.length; i++) ones += flags[i]!
+  for (let i = words.length * 4; i < flags.length; i++) ones += flags[i]!
   return ones
+}
+
+/** Four sums side by side, of 8 bits each: of at most 255 words. */
+function sumOf(words: Uint32Array, from: number, to: number): number {
+  let sums = 0
+  for (let w = from; w < to; w++) sums = sums + words[w]! | 0
+  return sums
 }
 
 /** The 8 bytes that a byte's bits unpack to, as a double: one store writes all of them. No such double is NaN, so its bits stay as they are. */

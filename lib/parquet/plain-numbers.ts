@@ -162,15 +162,19 @@ function viewOf<A>(array: ViewArray<A>, page: Uint8Array, count: number): A {
 }
 
 function decodeInt64(page: Uint8Array, count: number): Float64Array | BigInt64Array {
-  const pairs = viewOf(Int32Array, page, count * 2)
   const values = new Float64Array(count)
+  return joinWords(viewOf(Int32Array, page, count * 2), values) === 0 || values.every(Number.isSafeInteger) ? values : viewOf(BigInt64Array, page, count)
+}
+
+/** @returns 0 where all values are safe integers */
+function joinWords(pairs: Int32Array, values: Float64Array): number {
   let outside = 0
-  for (let i = 0, at = 0; i < count; i++, at += 2) {
+  for (let i = 0, at = 0; i < values.length; i++, at += 2) {
     const high = pairs[at + 1]!
     values[i] = high * TWO_32 + (pairs[at]! >>> 0)
     outside |= unsafeBits(high)
   }
-  return outside === 0 || values.every(Number.isSafeInteger) ? values : viewOf(BigInt64Array, page, count)
+  return outside
 }
 
 /** The values at positions `picks` of a page that has `count`. */

@@ -1,4 +1,4 @@
-import { idAt, positionsBetween } from '../batch/ids.js'
+import { idAt, positionsBetween, type IdArray } from '../batch/ids.js'
 import type { RowBatch } from '../batch/row-batch.js'
 import { SchemaConflictError, SourceMismatchError } from '../errors.js'
 import type { Run } from '../run.js'
@@ -49,9 +49,7 @@ export class RunCommitter {
   /** Cache a batch whose ids may stand in any order; the last of equal ids counts. */
   async addAnyOrder(batch: RowBatch): Promise<void> {
     const { ids } = batch
-    let ascending = true
-    for (let i = 1; i < ids.length && ascending; i++) ascending = ids[i - 1]! < ids[i]!
-    if (ascending) return await this.add([batch])
+    if (ascend(ids)) return await this.add([batch])
     const order = positionsBetween(0, ids.length).sort((a, b) => ids[a]! < ids[b]! ? -1 : ids[a]! > ids[b]! ? 1 : a - b)
     const last = order.filter((row, i) => i + 1 === order.length || idAt(ids, row) !== idAt(ids, order[i + 1]!))
     await this.add([batch.gather(last)])
@@ -110,4 +108,9 @@ export class RunCommitter {
     this.run.report.bytesWritten += bytes - this.#bytes
     this.#bytes = bytes
   }
+}
+
+function ascend(ids: IdArray): boolean {
+  for (let i = 1; i < ids.length; i++) if (!(ids[i - 1]! < ids[i]!)) return false
+  return true
 }

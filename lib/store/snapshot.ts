@@ -1,7 +1,6 @@
 import type { Piece } from '../batch/combine.js'
 import type { ColumnType, Field } from '../batch/column-type.js'
-import type { IdArray } from '../batch/ids.js'
-import { idAt, positionsBetween } from '../batch/ids.js'
+import { idAt, positionsBetween, positionsWhere, type IdArray } from '../batch/ids.js'
 import { CacheCorruptionError, messageOf } from '../errors.js'
 import { inParallel } from '../in-parallel.js'
 import type { BlobStore } from './blob-store.js'
@@ -147,7 +146,7 @@ export class Snapshot {
     const groups = await this.#columnGroups(parts, columns)
     const covers = groups.map(group => ({ ...group, owners: assignOwners(group.candidates, ids) }))
     const missing = missingIn(covers.map(({ owners }) => owners), ids.length)
-    const misses = missing ? positionsOf(missing) : new Uint32Array(0)
+    const misses = missing ? positionsWhere(missing, 1) : new Uint32Array(0)
     return { hits: ids.length - misses.length, misses,
       answers: () => covers.map(({ columns: names, candidates, owners }) => ({ columns: names, answers: answersOf(candidates, owners, ids.length, missing) })) }
   }
@@ -264,11 +263,4 @@ function missingIn(owners: readonly Owners[], length: number): Uint8Array | unde
     for (let i = 0; i < length; i++) if (owner[i]! < 0) marks[i] = 1
   }
   return marks
-}
-
-function positionsOf(marks: Uint8Array): Uint32Array {
-  const positions = new Uint32Array(marks.length)
-  let count = 0
-  for (let i = 0; i < marks.length; i++) if (marks[i] === 1) positions[count++] = i
-  return positions.subarray(0, count)
 }
