@@ -76,11 +76,7 @@ async function runJob(job: string, url: string): Promise<void> {
   const start = performance.now()
   let calls = 0
   let rows = 0
-  const fetcher: Fetcher = Object.assign((...given: Parameters<Fetcher>) => {
-    calls++
-    return source.fetch(...given)
-  }, { ...source.fetch })
-  const request = { ids, columns: COLUMNS, table: TABLE, cacheDir: options.cache!, fetcher }
+  const request = { ids, columns: COLUMNS, table: TABLE, cacheDir: options.cache!, fetcher: source.fetch }
   switch (job.replace('-cursor', '')) {
     case 'copy': {
       const psql = spawn('psql', [url, '-qAtc', `COPY (SELECT id, name, age, amount, profile#>>'{address,city}' FROM users) TO STDOUT`], { stdio: ['ignore', 'ignore', 'inherit'] })
@@ -103,11 +99,12 @@ async function runJob(job: string, url: string): Promise<void> {
       rows = count
       break
     case 'cold': case 'warm':
-      rows = (await getData(request)).length
+      await getData(request).then(({ length, report }) => { [rows, calls] = [length, report.batches] })
       break
     default: {
       // every row against what the table was made from
-      for await (const batch of streamData(request)) {
+      const stream = streamData(request)
+      for await (const batch of stream) {
         for (const row of batch) {
           const expected = deliveredRow(row.id as number)
           for (const name of Object.keys(expected)) if (!Object.is(row[name as 'id'], expected[name])) throw new Error(`id ${row.id}: ${name}`)
@@ -115,6 +112,7 @@ async function runJob(job: string, url: string): Promise<void> {
           rows++
         }
       }
+      calls = stream.report!.batches
     }
   }
   const ms = performance.now() - start

@@ -13,7 +13,7 @@ export class DistinctSample<K> {
    */
   take(length: number, count: number, keyAt: (row: number) => K | null): void {
     const bits = 32 - Math.clz32(length - 1)
-    for (let i = 0, looked = 0; i < 2 ** bits && looked < count; i++) {
+    for (let i = 0, looked = 0; looked < Math.min(count, length); i++) {
       const row = scattered(i, bits)
       if (row >= length) continue
       looked++

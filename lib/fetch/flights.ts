@@ -166,7 +166,7 @@ export class Flights {
       return await Promise.race([flight.outcome, stopped])
     } finally {
       if (stop) signal.removeEventListener('abort', stop)
-      if (--flight.waiting === 0) {
+      if (--flight.waiting === 0 && flight.landed === undefined) {
         // nobody may join what is being taken down
         this.#land(flight)
         flight.abort.abort(signal.reason ?? new Error('nobody waits for this fetch'))

@@ -6,7 +6,7 @@ import type { BytesVector, FixedArray, FixedVector, Vector } from '../batch/vect
 import { decodeUuids } from '../parquet/uuid.js'
 import { presence } from './copy-presence.js'
 import { CopyFormatError, type CopyRows } from './copy-rows.js'
-import { repeatedTexts } from './copy-repeated.js'
+import { repeatedTexts, RepeatedValues } from './copy-repeated.js'
 import { numericRoom, specialNumeric, writeNumeric } from './copy-numeric.js'
 
 /** How a value's bytes are read: PostgreSQL's binary forms, as far as they are read here. Whatever is no number of fixed size is bytes. */
@@ -197,10 +197,11 @@ function uuidVector(rows: CopyRows, column: number): BytesVector {
 /**
  * One column of some rows as a vector. Exact: the values that the server's text would have been read as.
  *
+ * @param repeated what is known of the column's texts from other batches
  * @throws {CopyFormatError} a value of another size than its form has
  * @throws {UnheldValue} NaN or an infinity in a column of decimals, a timestamp beyond the int64 range
  */
-export function copyVector(rows: CopyRows, column: number, form: CopyForm, type: ColumnType): Vector {
+export function copyVector(rows: CopyRows, column: number, form: CopyForm, type: ColumnType, repeated?: RepeatedValues): Vector {
   const { length } = rows
   switch (form) {
     case 'bool': return fixed(rows, column, { type, form, values: new Uint8Array(length) }, (view, at) => view.getUint8(at))
@@ -216,7 +217,7 @@ export function copyVector(rows: CopyRows, column: number, form: CopyForm, type:
     case 'uuid': return uuidVector(rows, column)
     case 'numeric': return numericVector(rows, column, type)
     case 'jsonb': return jsonbVector(rows, column)
-    case 'bytes': return (type === 'text' ? repeatedTexts(rows, column) : undefined) ?? bytesVector(rows, column, type)
+    case 'bytes': return (type === 'text' ? repeatedTexts(rows, column, repeated ?? new RepeatedValues()) : undefined) ?? bytesVector(rows, column, type)
   }
 }
 

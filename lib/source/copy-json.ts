@@ -1,32 +1,50 @@
 import type { BytesVector, DictionaryVector, Vector } from '../batch/vector.js'
 import { bytesVector } from './copy-columns.js'
-import { repeatedBytes } from './copy-repeated.js'
+import type { RepeatedBytes, RepeatedValues } from './copy-repeated.js'
 import type { CopyRows } from './copy-rows.js'
 
 const [QUOTE, BACKSLASH, NULL_TEXT] = [0x22, 0x5c, 'null']
 
 /** A column of JSON texts as a column of texts, where all of them are plain strings (or null): what stands between the quotes. Else undefined. */
-export function jsonStrings(rows: CopyRows, column: number): Vector | undefined {
-  const repeated = repeatedBytes(rows, column)
-  return repeated ? stringsOfCodes(repeated.entries.vector('text'), repeated) : stringsOfRows(rows, column)
+export function jsonStrings(rows: CopyRows, column: number, repeated: RepeatedValues): Vector | undefined {
+  const numbered = repeated.number(rows, column)
+  if (!numbered) return stringsOfRows(rows, column)
+  const known = unquoted.get(numbered.dictionary) ?? unquote(numbered.dictionary)
+  unquoted.set(numbered.dictionary, known)
+  if (known !== 'other') return stringsOfCodes(numbered, known)
+  // the batches to come may well be strings again
+  repeated.forget()
+  return undefined
 }
 
-/** What is said of an entry is said of all its rows. */
-function stringsOfCodes(dictionary: BytesVector, { codes, valid: given }: { codes: Uint16Array, valid: Uint8Array | undefined }): DictionaryVector | undefined {
-  const { bytes, starts, ends, length: size } = dictionary
-  let [noText, hasTexts] = [-1, false]
-  for (let entry = 0; entry < size; entry++) {
+/** A dictionary's strings without their quotes; which entry says null, -1 where none does. */
+interface Unquoted {
+  strings: BytesVector
+  noText: number
+}
+
+/** What became of dictionaries: they come again, batch after batch. */
+const unquoted = new WeakMap<BytesVector, Unquoted | 'other'>()
+
+/** What is said of an entry is said of all its rows. Undefined where all of them are null: the dictionary's other strings say nothing of their type. */
+function stringsOfCodes({ codes, valid: given }: RepeatedBytes, { strings, noText }: Unquoted): DictionaryVector | undefined {
+  const saysNull = noText !== -1 && codes.includes(noText)
+  const valid = saysNull ? given ?? new Uint8Array(codes.length).fill(1) : given
+  if (valid && saysNull) markRows(codes, noText, valid)
+  if (valid?.includes(1) === false) return undefined
+  return { form: 'dictionary', type: 'text', length: codes.length, codes, dictionary: strings, valid }
+}
+
+function unquote({ bytes, starts, ends, length }: BytesVector): Unquoted | 'other' {
+  let noText = -1
+  for (let entry = 0; entry < length; entry++) {
     const kind = kindOf(bytes, starts[entry]!, ends[entry]! - starts[entry]!)
-    if (kind === 'other') return undefined
+    if (kind === 'other') return 'other'
     if (kind === 'null') noText = entry
-    else hasTexts = true
   }
-  if (!hasTexts) return undefined
-  const valid = noText === -1 ? given : given ?? new Uint8Array(codes.length).fill(1)
-  if (valid && noText !== -1) markRows(codes, noText, valid)
-  const inner: BytesVector = { form: 'bytes', type: 'text', length: size, bytes, starts: starts.slice(), ends: ends.slice() }
-  dropQuotes(inner, noText)
-  return { form: 'dictionary', type: 'text', length: codes.length, codes, dictionary: inner, valid }
+  const strings: BytesVector = { form: 'bytes', type: 'text', length, bytes, starts: starts.slice(), ends: ends.slice() }
+  dropQuotes(strings, noText)
+  return { strings, noText }
 }
 
 function markRows(codes: Uint16Array, code: number, valid: Uint8Array): void {

@@ -1,5 +1,5 @@
 import { DistinctSample } from '../batch/distinct-sample.js'
-import type { DictionaryVector } from '../batch/vector.js'
+import type { BytesVector, DictionaryVector } from '../batch/vector.js'
 import { BytesEntries, hashBytes } from '../parquet/bytes-entries.js'
 import { presence } from './copy-presence.js'
 import type { CopyRows } from './copy-rows.js'
@@ -16,18 +16,44 @@ const MAX_ENTRIES_BYTES = 1 << 20
 export interface RepeatedBytes {
   /** One for each row, 0 where null. */
   codes: Uint16Array
-  entries: BytesEntries
+  /** The values that the codes mean, and perhaps some of other batches: the same object as long as no value is added. */
+  dictionary: BytesVector
   /** One byte for each row, 0 where null; undefined where nothing is. */
   valid: Uint8Array | undefined
 }
 
-/** The values of a column that repeat; undefined where they hardly do. */
-export function repeatedBytes(rows: CopyRows, column: number): RepeatedBytes | undefined {
-  const { length } = rows
-  if (!looksRepeated(rows, column)) return undefined
-  const entries = new BytesEntries(Math.min(MAX_ENTRIES, Math.floor(length / ROWS_PER_ENTRY)), MAX_ENTRIES_BYTES)
-  const codes = new Uint16Array(length)
-  return numberRows(rows, column, entries, codes) ? { codes, entries, valid: presence(rows, column, undefined) } : undefined
+/**
+ * Numbers the values of a column where they repeat, batch after batch with the same numbers: what is known of a value need not be found
+ * out again. Keeps at most 1 MB of values.
+ */
+export class RepeatedValues {
+  #entries: BytesEntries | undefined
+  #dictionary: BytesVector | undefined
+
+  /** The values of a batch by number; undefined where they hardly repeat. */
+  number(rows: CopyRows, column: number): RepeatedBytes | undefined {
+    const limit = Math.min(MAX_ENTRIES, Math.floor(rows.length / ROWS_PER_ENTRY))
+    // a small batch must not get a large dictionary
+    const known = this.#entries && this.#entries.size <= limit ? this.#entries : undefined
+    const codes = new Uint16Array(rows.length)
+    if (known && numberRows(rows, column, known, codes)) return this.#numbered(known, codes, presence(rows, column, undefined))
+    // full, and of values that these rows hardly have
+    if (known) this.forget()
+    if (!looksRepeated(rows, column)) return undefined
+    const entries = new BytesEntries(limit, MAX_ENTRIES_BYTES)
+    return numberRows(rows, column, entries, codes) ? this.#numbered(entries, codes, presence(rows, column, undefined)) : undefined
+  }
+
+  /** Begin anew with the next batch. */
+  forget(): void {
+    this.#entries = this.#dictionary = undefined
+  }
+
+  #numbered(entries: BytesEntries, codes: Uint16Array, valid: Uint8Array | undefined): RepeatedBytes {
+    if (this.#entries !== entries || this.#dictionary?.length !== entries.size) this.#dictionary = entries.vector('text')
+    this.#entries = entries
+    return { codes, dictionary: this.#dictionary, valid }
+  }
 }
 
 /** Number the values of all rows; false where they are too many. */
@@ -54,7 +80,7 @@ function looksRepeated({ marks, columns, length, view }: CopyRows, column: numbe
 }
 
 /** A column of texts that repeat; undefined where they hardly do. */
-export function repeatedTexts(rows: CopyRows, column: number): DictionaryVector | undefined {
-  const repeated = repeatedBytes(rows, column)
-  return repeated && { form: 'dictionary', type: 'text', length: rows.length, codes: repeated.codes, dictionary: repeated.entries.vector('text'), valid: repeated.valid }
+export function repeatedTexts(rows: CopyRows, column: number, repeated: RepeatedValues): DictionaryVector | undefined {
+  const numbered = repeated.number(rows, column)
+  return numbered && { form: 'dictionary', type: 'text', length: rows.length, ...numbered }
 }

@@ -5,6 +5,7 @@ import type { Vector } from '../batch/vector.js'
 import { askedRows, fieldOf, pathVector } from './answer.js'
 import { copyVector, pickRows, UnheldValue, type CopyForm } from './copy-columns.js'
 import { jsonStrings } from './copy-json.js'
+import type { RepeatedValues } from './copy-repeated.js'
 import type { CopyRows } from './copy-rows.js'
 import type { CopyPlan } from './postgres-copy-plan.js'
 import type { PgField } from './postgres-decode.js'
@@ -15,16 +16,16 @@ function textsOf(rows: CopyRows, column: number): Texts {
   return storageValues(copyVector(rows, column, 'bytes', 'text')) as (string | null)[]
 }
 
-function pathOf(output: Extract<Output, { kind: 'path' }>, rows: CopyRows, column: number): Vector {
+function pathOf(output: Extract<Output, { kind: 'path' }>, rows: CopyRows, column: number, repeated: RepeatedValues): Vector {
   const escaped = output.escaped === undefined ? undefined : textsOf(rows, output.escaped)
   const isPlain = escaped === undefined || escaped.every(text => text === null)
-  return (isPlain ? jsonStrings(rows, column) : undefined) ?? pathVector(output.path.keys, textsOf(rows, column), escaped)
+  return (isPlain ? jsonStrings(rows, column, repeated) : undefined) ?? pathVector(output.path.keys, textsOf(rows, column), escaped)
 }
 
-function columnOf({ name, as }: Extract<Output, { kind: 'column' }>, form: CopyForm | 'printed', rows: CopyRows, column: number): Vector {
+function columnOf({ name, as }: Extract<Output, { kind: 'column' }>, form: CopyForm | 'printed', rows: CopyRows, column: number, repeated: RepeatedValues): Vector {
   if (form === 'printed') return decodeColumn(textsOf(rows, column), as, name)
   try {
-    return copyVector(rows, column, form, as.type)
+    return copyVector(rows, column, form, as.type, repeated)
   } catch (error) {
     throw error instanceof UnheldValue ? notHeld(name, error.text, as.type) : error
   }
@@ -36,7 +37,7 @@ function columnOf({ name, as }: Extract<Output, { kind: 'column' }>, form: CopyF
  * @throws {UnreadableValue} a value its column's type cannot hold
  * @throws {CopyFormatError} bytes that are no such value
  */
-export function decodeCopy(given: CopyRows, { outputs, ids, isRange }: FetchPlan, { forms }: CopyPlan): RowBatch {
+export function decodeCopy(given: CopyRows, { outputs, ids, isRange }: FetchPlan, { forms, repeated }: CopyPlan): RowBatch {
   const idOf = (rows: CopyRows): Vector => copyVector(rows, 0, forms[0] as CopyForm, 'int64')
   let idVector = idOf(given)
   const asked = isRange ? askedRows(ids, idVector) : undefined
@@ -47,7 +48,7 @@ export function decodeCopy(given: CopyRows, { outputs, ids, isRange }: FetchPlan
   for (let at = 1; at < outputs.length; at++) {
     const output = outputs[at]!
     if (output.kind !== 'column' && output.kind !== 'path') continue
-    const vector = output.kind === 'column' ? columnOf(output, forms[at]!, rows, at) : pathOf(output, rows, at)
+    const vector = output.kind === 'column' ? columnOf(output, forms[at]!, rows, at, repeated[at]!) : pathOf(output, rows, at, repeated[at]!)
     schema.push(fieldOf(output.name, vector, output.kind === 'column' ? output.as.origin : undefined))
     vectors.push(vector)
   }

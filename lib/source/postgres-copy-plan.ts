@@ -2,6 +2,7 @@ import { idOf, type IdArray } from '../batch/ids.js'
 import { InvalidArgumentError } from '../errors.js'
 import type { TableName } from '../store/table-name.js'
 import type { CopyForm } from './copy-columns.js'
+import { RepeatedValues } from './copy-repeated.js'
 import { idTypeOf, type PgTable } from './postgres-catalogue.js'
 import type { FetchPlan, Output } from './postgres-plan.js'
 import { escapedJson, pathSql, quoteIdentifier } from './postgres-sql.js'
@@ -13,6 +14,8 @@ export interface CopyPlan {
   text: string
   /** How each of the plan's outputs is read; `printed`: as the text that the server prints. */
   forms: readonly (CopyForm | 'printed')[]
+  /** What is known of each output's values from other fetches. */
+  repeated: readonly RepeatedValues[]
 }
 
 const FORMS: ReadonlyMap<number, CopyForm> = new Map<number, CopyForm>([
@@ -44,6 +47,20 @@ function formOf(output: Output, types: PgTypes): CopyForm | 'printed' {
     case 'column': return output.as.isDeclared ? 'printed' : FORMS.get(output.oid) ?? (types.get(output.oid)?.sendsText ? 'bytes' : 'printed')
     case 'path': case 'escaped': return 'bytes'
   }
+}
+
+/** As long as a table is looked at the same way. */
+const repeatedValues = new WeakMap<PgTable, Map<string, RepeatedValues>>()
+
+function repeatedIn(table: PgTable, outputs: readonly Output[]): RepeatedValues[] {
+  const known = repeatedValues.get(table) ?? new Map<string, RepeatedValues>()
+  repeatedValues.set(table, known)
+  return outputs.map(({ kind, name }) => {
+    const key = `${kind} ${name}`
+    const repeated = known.get(key) ?? new RepeatedValues()
+    known.set(key, repeated)
+    return repeated
+  })
 }
 
 /**
@@ -78,5 +95,5 @@ export function planCopy(table: PgTable, { schema, table: name }: TableName, pla
   const where = whereOf(plan, `pg_catalog.${idTypeOf(table.columns.get(idName)!, idName, types).name}`, table.columns.get(idName)!.isIndexed)
   const from = `FROM ${quoteIdentifier(schema)}.${quoteIdentifier(name)}`
   const text = `SELECT ${described.join(', ')} ${from} LIMIT 0; COPY (SELECT ${selected.join(', ')} ${from} WHERE ${id} ${where}) TO STDOUT (FORMAT binary)`
-  return { text, forms }
+  return { text, forms, repeated: repeatedIn(table, plan.outputs) }
 }

@@ -3,12 +3,12 @@ import { DistinctSample } from '../../../lib/batch/distinct-sample.js'
 
 describe('DistinctSample', () => {
   it('looks at each row at most once, at all of them where it may', () => {
-    for (const length of [1, 2, 3, 64, 65, 1000, 70_000]) {
+    for (const length of [0, 1, 2, 3, 64, 65, 1000, 70_000]) {
       for (const count of [1, Math.ceil(length / 8), length, length + 1]) {
         const seen: number[] = []
         new DistinctSample<number>().take(length, count, row => seen.push(row))
         expect(new Set(seen).size).to.equal(seen.length).and.to.equal(Math.min(count, length))
-        expect(Math.max(...seen.slice(0, 1000))).to.be.below(length)
+        expect(Math.max(-1, ...seen.slice(0, 1000))).to.be.below(length)
       }
     }
   })
