@@ -8,36 +8,19 @@ import { postgresSource } from '../../lib/source/postgres.js'
 import { CacheStore } from '../../lib/store/cache.js'
 import { Cache } from '../../lib/store/open-cache.js'
 import { openDatabase, type Database } from '../../pipelines/open-database.js'
-import { filesBelow, freshFolder } from '../support/cache.js'
+import { filesBelow } from '../support/cache.js'
 import { refuseUnhandledRejections, rejection } from '../support/collect.js'
-import { testDatabase } from '../support/postgres.js'
+import { eventTable } from '../support/event-table.js'
 
 describe('openDatabase', function () {
   this.timeout(60_000)
-  const folder = freshFolder()
+  const events = eventTable()
   refuseUnhandledRejections()
-  let server: Awaited<ReturnType<typeof testDatabase>>
+  const { folder, open, addRows } = events
   let client: pg.Client
   let db: Database
-  const open = (options: Parameters<typeof openDatabase>[0] = {}): Promise<Database> => openDatabase({ connectionString: server.url, cacheDir: folder(), ...options })
-  const addRows = (count: number, from = 0): Promise<unknown> => client.query(
-    `INSERT INTO ev (name, at, n) SELECT 'n' || i, timestamp '2024-01-01' + i * interval '1 second', i FROM generate_series($1::int, $2::int) i`, [from + 1, from + count])
   const SQL = 'SELECT * FROM ev ORDER BY at'
-
-  before(async () => {
-    server = await testDatabase()
-    client = new pg.Client({ connectionString: server.url })
-    await client.connect()
-  })
-  after(async () => {
-    await client.end()
-    await server.drop()
-  })
-  beforeEach(async () => {
-    await client.query('DROP SCHEMA IF EXISTS public CASCADE; CREATE SCHEMA public; CREATE TABLE ev (id serial PRIMARY KEY, name text, at timestamp, n int)')
-    db = await open()
-  })
-  afterEach(async () => { await db.close() })
+  beforeEach(() => { ({ client, db } = events) })
 
   describe('query', () => {
     it('asks the database once, then no more, not even for a connection', async () => {
@@ -48,7 +31,7 @@ describe('openDatabase', function () {
       expect(again.toRows()).to.deep.equal(first.toRows())
       expect(again.schema).to.deep.equal(first.schema)
       expect([first.report.hits, first.report.fetched, again.report.hits, again.report.fetched]).to.deep.equal([0, 1, 1, 0])
-      const unreachable = new pg.Pool({ connectionString: server.url })
+      const unreachable = new pg.Pool({ connectionString: events.url })
       unreachable.connect = () => { throw new Error('nobody may connect') }
       const offline = await openDatabase({ pool: unreachable as never, cacheDir: folder() })
       expect((await offline.query('SELECT count(*) AS total, now() AS t FROM ev')).toRows()).to.deep.equal(first.toRows())
@@ -310,7 +293,7 @@ describe('openDatabase', function () {
     it('shows no duplicates when processes run at once', async () => {
       await addRows(2000)
       const run = (): Promise<number> => new Promise((resolve, reject) => {
-        const child = fork(join(import.meta.dirname, '../support/incremental-process.ts'), [server.url, folder()], { execArgv: ['--import=tsx'] })
+        const child = fork(join(import.meta.dirname, '../support/incremental-process.ts'), [events.url, folder()], { execArgv: ['--import=tsx'] })
         child.on('message', message => resolve(message as number))
         child.on('error', reject)
         child.on('exit', code => code === 0 || reject(new Error(`exit ${code}`)))
@@ -387,7 +370,7 @@ describe('openDatabase', function () {
     it('tells users, databases and search paths apart', async () => {
       await client.query('CREATE SCHEMA a; CREATE SCHEMA b; CREATE TABLE a.t AS SELECT 1 AS x; CREATE TABLE b.t AS SELECT 2 AS x')
       for (const [schema, x] of [['a', 1], ['b', 2]] as const) {
-        const url = new URL(server.url)
+        const url = new URL(events.url)
         url.searchParams.set('options', `-c search_path=${schema}`)
         const other = await open({ connectionString: url.href })
         expect((await other.query('SELECT x FROM t')).toRows()).to.deep.equal([{ x }])
@@ -397,8 +380,8 @@ describe('openDatabase', function () {
     })
 
     it('refuses options that do not go together, and leaves a pool that was passed in open', async () => {
-      const pool = new pg.Pool({ connectionString: server.url })
-      expect(await rejection(openDatabase({ pool: pool as never, connectionString: server.url }))).to.include({ code: 'ERR_INVALID_ARGUMENT' })
+      const pool = new pg.Pool({ connectionString: events.url })
+      expect(await rejection(openDatabase({ pool: pool as never, connectionString: events.url }))).to.include({ code: 'ERR_INVALID_ARGUMENT' })
       const own = await openDatabase({ pool: pool as never, cacheDir: folder() })
       await own.query('SELECT 1 AS x')
       await own.close()

@@ -3,34 +3,18 @@ import { expect } from 'chai'
 import pg from 'pg'
 import type { ColumnType } from '../../lib/batch/column-type.js'
 import { postgresSource } from '../../lib/source/postgres.js'
-import { openDatabase, type Database } from '../../pipelines/open-database.js'
+import type { Database } from '../../pipelines/open-database.js'
 import type { IncrementalOptions } from '../../pipelines/query-options.js'
-import { freshFolder } from '../support/cache.js'
 import { rejection } from '../support/collect.js'
-import { testDatabase } from '../support/postgres.js'
+import { eventTable } from '../support/event-table.js'
 
 describe('parameters and declared types of cached queries', function () {
   this.timeout(60_000)
-  const folder = freshFolder()
-  let server: Awaited<ReturnType<typeof testDatabase>>
+  const events = eventTable()
+  const { open, addRows } = events
   let client: pg.Client
   let db: Database
-  const open = (options: Parameters<typeof openDatabase>[0] = {}): Promise<Database> => openDatabase({ connectionString: server.url, cacheDir: folder(), ...options })
-  const addRows = (count: number, from = 0): Promise<unknown> => client.query(
-    `INSERT INTO ev (name, at, n) SELECT 'n' || i, timestamp '2024-01-01' + i * interval '1 second', i FROM generate_series($1::int, $2::int) i`, [from + 1, from + count])
-
-  before(async () => {
-    server = await testDatabase()
-    client = new pg.Client({ connectionString: server.url })
-    await client.connect()
-    await client.query('CREATE TABLE ev (id serial PRIMARY KEY, name text, at timestamp, n int)')
-  })
-  after(async () => {
-    await client.end()
-    await server.drop()
-  })
-  beforeEach(async () => { db = await open() })
-  afterEach(async () => { await db.close() })
+  beforeEach(() => { ({ client, db } = events) })
 
   it('takes parameters as they are at the call, whatever becomes of them before it runs', async () => {
     const sql = 'SELECT $1::int AS n, $2::int[] AS list, $3::bytea AS bytes, $4::timestamptz AS at, $5::jsonb AS doc, 1 AS o'
@@ -62,7 +46,7 @@ describe('parameters and declared types of cached queries', function () {
 
   it('refuses an order or key column that is declared as a type that rounds it', async () => {
     await client.query('CREATE TABLE o (id int8, n numeric(30,5), f float8, r real); INSERT INTO o VALUES (1, 9007199254740993.1, 1.00000001, 0.1), (2, 9007199254740993.2, 1.00000002, 0.2)')
-    const pool = new pg.Pool({ connectionString: server.url })
+    const pool = new pg.Pool({ connectionString: events.url })
     const ask = async (columnTypes: Record<string, ColumnType>, options: IncrementalOptions) => {
       const declared = await open({ connectionString: undefined, source: postgresSource({ pool, columnTypes }) })
       for (let run = 0; run < 2; run++) expect((await declared.queryIncremental('SELECT * FROM o', options)).column('r')).to.have.length(2)
@@ -77,7 +61,7 @@ describe('parameters and declared types of cached queries', function () {
   })
 
   it('tells apart sources that read columns as other types, also of a pool that does not say where it connects to', async () => {
-    const pool = new pg.Pool({ connectionString: server.url })
+    const pool = new pg.Pool({ connectionString: events.url })
     for (const given of [pool, { connect: () => pool.connect() }]) {
       const typesOf = async (columnTypes?: Record<string, ColumnType>): Promise<unknown[]> => {
         const other = await open({ connectionString: undefined, source: postgresSource({ pool: given, ...(columnTypes ? { columnTypes } : {}) }) })
