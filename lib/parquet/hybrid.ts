@@ -98,13 +98,13 @@ for (let at = 0; at < unpackedBytes.length; at++) unpackedBytes[at] = at >>> 3 >
 
 /** Unpack bits, lowest first, into one byte each. `bytes` must hold `out.length` bits. */
 export function unpackBits(bytes: Uint8Array, out: Uint8Array): void {
-  let i = 0
-  if (out.byteOffset % 8 === 0) {
-    const eights = new Float64Array(out.buffer, out.byteOffset, out.length >>> 3)
-    for (let at = 0; at < eights.length; at++) eights[at] = UNPACKED[bytes[at]!]!
-    i = eights.length * 8
-  }
-  for (; i < out.length; i++) out[i] = bytes[i >>> 3]! >>> (i & 7) & 1
+  const eights = out.byteOffset % 8 === 0 ? new Float64Array(out.buffer, out.byteOffset, out.length >>> 3) : new Float64Array(0)
+  unpackEights(bytes, eights)
+  for (let i = eights.length * 8; i < out.length; i++) out[i] = bytes[i >>> 3]! >>> (i & 7) & 1
+}
+
+function unpackEights(bytes: Uint8Array, eights: Float64Array): void {
+  for (let at = 0; at < eights.length; at++) eights[at] = UNPACKED[bytes[at]!]!
 }
 
 /** Set bits of each byte. */
@@ -114,9 +114,14 @@ for (let byte = 1; byte < 256; byte++) ONES[byte] = ONES[byte >> 1]! + (byte & 1
 /** How many of the first `count` bits are set. */
 export function countBits(bits: Uint8Array, count: number): number {
   const whole = count >>> 3
-  let ones = 0
-  for (let at = 0; at < whole; at++) ones += ONES[bits[at]!]!
+  const ones = onesIn(bits, whole)
   return count % 8 === 0 ? ones : ones + ONES[bits[whole]! & (1 << count % 8) - 1]!
+}
+
+function onesIn(bytes: Uint8Array, count: number): number {
+  let ones = 0
+  for (let at = 0; at < count; at++) ones += ONES[bytes[at]!]!
+  return ones
 }
 
 /** For ascending positions `picks` that are set: how many set bits are before each. `set` gets each pick's own bit. */

@@ -60,20 +60,25 @@ function dropQuotes({ starts, ends }: BytesVector, except: number): void {
 }
 
 function stringsOfRows(rows: CopyRows, column: number): BytesVector | undefined {
-  const { marks, columns, length, bytes } = rows
-  const valid = new Uint8Array(length)
+  const valid = new Uint8Array(rows.length)
+  const present = markStrings(rows, column, valid)
+  if (present <= 0) return undefined
+  return bytesVector(rows, column, 'text', { skip: 1, omit: 1, valid: present === rows.length ? undefined : valid })
+}
+
+/** Mark the rows that are strings; returns how many, -1 where something is neither a string nor null. */
+function markStrings({ marks, columns, length, bytes }: CopyRows, column: number, valid: Uint8Array): number {
   let present = 0
   for (let row = 0, mark = column * 2; row < length; row++, mark += columns * 2) {
     const [at, size] = [marks[mark]!, marks[mark + 1]!]
     if (size === -1) continue
     const kind = kindOf(bytes, at, size)
     if (kind === 'null') continue
-    if (kind === 'other') return undefined
+    if (kind === 'other') return -1
     valid[row] = 1
     present++
   }
-  if (present === 0) return undefined
-  return bytesVector(rows, column, 'text', { skip: 1, omit: 1, valid: present === length ? undefined : valid })
+  return present
 }
 
 /** What JSON text of `size` bytes says: a string that reads as it stands, null, or something else. */
