@@ -159,10 +159,13 @@ export function fillColumn(vector: Vector, into: unknown[], at: number): void {
   if (vector.form === 'bytes' && type !== 'bytes' && type !== 'json') decodeTexts(vector, into, at)
   else if (vector.form === 'dictionary' && type !== 'bytes' && type !== 'json') dictionaryValues(vector, into, at)
   else if (vector.form === 'fixed' && (type === 'int32' || type === 'float64')) plainValues(vector, into, at)
-  else {
-    const column = columnOf(vector)
-    for (let i = 0; i < column.length; i++) into[at + i] = column[i]
-  }
+  // beside nulls integers are as rows hold them, whichever batch they are in
+  else if (vector.form === 'fixed' && type === 'int64' && vector.values instanceof BigInt64Array) copyInto(storageValues(vector), into, at)
+  else copyInto(columnOf(vector), into, at)
+}
+
+function copyInto(column: Column, into: unknown[], at: number): void {
+  for (let i = 0; i < column.length; i++) into[at + i] = column[i]
 }
 
 /** One cell as text, for tables and CSV: exact µs for timestamps, JSON for objects, '' for null. */

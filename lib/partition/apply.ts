@@ -1,5 +1,6 @@
 import { emit } from '../queue/metrics.js'
 import { InvalidArgumentError, UnsupportedQueryError } from '../errors.js'
+import { PartitionBackendError } from './backend.js'
 import type { Source } from '../source/fetcher.js'
 import { readCatalogue } from './catalogue.js'
 import { shapeOf, type QueryOptions } from './decompose.js'
@@ -48,7 +49,8 @@ export interface AppliedQuery {
 
 /**
  * Narrows a query to the partitions that the cache says it can match. It answers the same rows, over the data that the sets were
- * computed from. A query that cannot be narrowed comes back as it is, with the reason.
+ * computed from. A query that cannot be narrowed comes back as it is, with the reason; so does every query while the cache cannot be
+ * reached, which the channel `millrace:queue:trouble` tells.
  */
 export async function applyCache(sql: string, options: ApplyOptions): Promise<AppliedQuery> {
   const { cache, partitionKey = cache.partitionKey, source, maxKeyShare } = options
@@ -112,7 +114,10 @@ export async function applyCache(sql: string, options: ApplyOptions): Promise<Ap
     }
   } catch (error) {
     if (error instanceof UnsupportedQueryError) return alone(error.message)
-    throw error
+    if (!(error instanceof PartitionBackendError)) throw error
+    // the database can answer without the cache
+    emit('millrace:queue:trouble', { where: 'reading the partition cache', error })
+    return alone(error.message)
   } finally {
     emit('millrace:partition:lookup', { partitionKey, ...counts })
   }

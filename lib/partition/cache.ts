@@ -250,8 +250,7 @@ export async function partitionCache({ backend, partitionKey, datatype, ttlMs = 
     const partition = await find(options)
     if (partition) for await (const page of backend.list(partition)) yield * page
   }
-  async function invalidatePartition(partition: Partition, { olderThan, table }: InvalidateOptions): Promise<number> {
-    const isAffected = affectedBy({ before: olderThan === undefined ? undefined : timeOf(olderThan), table })
+  async function invalidatePartition(partition: Partition, isAffected: (entry: EntryInfo) => boolean): Promise<number> {
     let count = 0
     for await (const page of backend.list(partition)) {
       const hashes = page.filter(isAffected).map(({ hash }) => hash)
@@ -350,9 +349,17 @@ export async function partitionCache({ backend, partitionKey, datatype, ttlMs = 
       if (options.partitionKey !== undefined) checkText(options.partitionKey, 'partitionKey')
       // sets that are being computed are stopped first: what they come to is older than this
       const scopes = scopesOfInvalidation(options.table)
-      for (const name of new Set([...await backend.begun(), ...(await backend.partitions()).map(partition => partition.name)].filter(isMeant))) await backend.mark(name, scopes)
+      const startedMs = Date.now()
+      let before = options.olderThan === undefined ? undefined : timeOf(options.olderThan)
       let count = 0
-      for (const partition of await backend.partitions()) if (isMeant(partition.name)) count += await invalidatePartition(partition, options)
+      // again, until none goes: what was restricted meanwhile by a set that was still there is as old as that set
+      for (let removed = -1; removed !== 0; count += removed) {
+        for (const name of new Set([...await backend.begun(), ...(await backend.partitions()).map(partition => partition.name)].filter(isMeant))) await backend.mark(name, scopes)
+        const isAffected = affectedBy({ before, table: options.table })
+        removed = 0
+        for (const partition of await backend.partitions()) if (isMeant(partition.name)) removed += await invalidatePartition(partition, isAffected)
+        before = Math.min(before ?? startedMs, startedMs)
+      }
       return count
     },
     async usage(options = {}) {

@@ -314,7 +314,11 @@ function inArray(lexpr: Node, rexpr: Node, negated: boolean, scope: Scope, readi
   const text = inner.A_Const?.sval?.sval
   if (text !== undefined && /^\{(-?\d+(,-?\d+)*)?\}$/.test(text) && (!type || INTEGER_ARRAYS.has(type))) {
     const items = text === '{}' ? [] : text.slice(1, -1).split(',')
-    return members(arg, items.map(item => type ? { k: 'num', text: canonicalNumber(item)! } as const : parameterLiteral(Number(item), true)), negated)
+    // without a cast the items are of the column's type: numbers only where that is known to be an integer's
+    const areNumbers = type !== undefined || INTEGER_ARRAYS.has(typeOf(arg, reading) ?? '')
+    const values = items.map(item => areNumbers ? { k: 'num', text: canonicalNumber(item)! } as const : { k: 'text', value: item } as const)
+    checkSession(arg, values, reading)
+    return members(arg, values, negated)
   }
   throw new Uncacheable('an array that is not written out', cast?.location)
 }

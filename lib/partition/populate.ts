@@ -124,7 +124,10 @@ export function tablesBehind({ tables }: Pick<Fragment, 'tables'>, catalogue: Ca
   return [...new Set(behind)].sort()
 }
 
-async function runFragment(fragment: Fragment, run: Run): Promise<FragmentOutcome> {
+/** A fragment to be run. Where nobody said which tables it reads, every invalidation is meant for its set. */
+export type RunnableFragment = Omit<Fragment, 'tables'> & { readonly tables: Fragment['tables'] | undefined }
+
+async function runFragment(fragment: RunnableFragment, run: Run): Promise<FragmentOutcome> {
   for (let attempt = 1; ; attempt++) {
     const { keys, asOf, since, ...outcome } = await computeFragment(fragment, run)
     if (await storeFragment(fragment, { ...outcome, keys, asOf, since }, run)) return { ...outcome, keys: keys?.size }
@@ -147,7 +150,7 @@ export interface ComputedFragment extends Omit<FragmentOutcome, 'keys'> {
  * @throws {KeyTypeError} its keys do not fit the partition key
  * @throws {SourceError} the source cannot be reached: says nothing about the fragment
  */
-export async function computeFragment(fragment: Fragment, run: Run): Promise<ComputedFragment> {
+export async function computeFragment(fragment: RunnableFragment, run: Run): Promise<ComputedFragment> {
   const { cache, partitionKey, options: { retry = false, force = false, signal } } = run
   const { hash, sql } = fragment
   const startedAt = performance.now()
@@ -174,7 +177,7 @@ export async function computeFragment(fragment: Fragment, run: Run): Promise<Com
 }
 
 /** Keeps what `computeFragment` found: the set, or that there is none to be had. False where an invalidation overtook the set. */
-export async function storeFragment(fragment: Fragment, { outcome, keys, asOf, since }: ComputedFragment, run: Run): Promise<boolean> {
+export async function storeFragment(fragment: RunnableFragment, { outcome, keys, asOf, since }: ComputedFragment, run: Run): Promise<boolean> {
   const { cache, partitionKey, columns: { datatype }, options: { ttlMs } } = run
   if (outcome === 'cached' || outcome === 'skipped') return true
   if (!keys) {
@@ -199,7 +202,7 @@ function isTransient(error: unknown): boolean {
   return typeof error === 'object' && error !== null && 'isTransient' in error && error.isTransient === true && !isCancelled(error)
 }
 
-async function recordUnusable({ hash, sql, tables }: Fragment, status: 'timeout' | 'failed', { cache, partitionKey, columns: { datatype } }: Run): Promise<void> {
+async function recordUnusable({ hash, sql, tables }: RunnableFragment, status: 'timeout' | 'failed', { cache, partitionKey, columns: { datatype } }: Run): Promise<void> {
   // a partition key of unknown type that no set has registered yet has no place for marks: the fragment is simply tried again
   if (datatype === undefined && await cache.getDatatype({ partitionKey }) === undefined) return
   await cache.setNull(hash, { partitionKey, status, query: sql, tables, ...(datatype ? { datatype } : {}) })
@@ -213,7 +216,7 @@ interface Restriction {
 }
 
 /** A fragment restricted by what is cached; undefined where nothing is, or where it cannot be. */
-async function restrictionOf(fragment: Fragment, column: string, { cache, partitionKey, options: { pureFunctions, catalogue } }: Run): Promise<Restriction | undefined> {
+async function restrictionOf(fragment: RunnableFragment, column: string, { cache, partitionKey, options: { pureFunctions, catalogue } }: Run): Promise<Restriction | undefined> {
   const dialect = catalogue?.dialect
   const sql = dialect ? foreignFragment(fragment.sql) : fragment.sql
   try {
@@ -232,7 +235,7 @@ async function restrictionOf(fragment: Fragment, column: string, { cache, partit
 }
 
 /** Runs a fragment, or knows without running it that there is nothing. */
-async function keysOf(fragment: Fragment, run: Run, signal: AbortSignal): Promise<{ keys: Set<PartitionKeyValue>, asOf: Date }> {
+async function keysOf(fragment: RunnableFragment, run: Run, signal: AbortSignal): Promise<{ keys: Set<PartitionKeyValue>, asOf: Date }> {
   const { source, columns, options: { maxKeys = DEFAULT_MAX_KEYS, timeoutMs = DEFAULT_TIMEOUT_MS, catalogue, restrict = true } } = run
   const now = new Date()
   const column = restrict ? readPattern(fragment.sql)?.key.column : undefined

@@ -1,13 +1,13 @@
 import { InvalidArgumentError, KeyTypeError, UnsupportedQueryError } from '../errors.js'
 import { PartitionBackendError } from '../partition/backend.js'
 import type { PartitionCache } from '../partition/cache.js'
-import { hashOf, type Fragment } from '../partition/canonical.js'
+import { hashOf } from '../partition/canonical.js'
 import { readCatalogue } from '../partition/catalogue.js'
 import { shapeOf } from '../partition/decompose.js'
 import { checkKeyColumns, type KeyColumns } from '../partition/key-columns.js'
 import type { Datatype } from '../partition/key-types.js'
 import { checkSteady, readPattern } from '../partition/pattern.js'
-import { computeFragment, storeFragment, tablesBehind, type ComputedFragment, type PopulateOptions, type Run } from '../partition/populate.js'
+import { computeFragment, storeFragment, tablesBehind, type ComputedFragment, type PopulateOptions, type Run, type RunnableFragment } from '../partition/populate.js'
 import type { Source } from '../source/fetcher.js'
 import { isTransient, type Job } from './held-jobs.js'
 import { emit, type FragmentEnd } from './metrics.js'
@@ -27,7 +27,7 @@ export interface FragmentJobOptions extends Pick<PopulateOptions, 'timeoutMs' | 
 export interface FragmentRun {
   readonly job: Job
   /** Undefined where the job was not run to an end: it was given back, or was somebody else's. */
-  readonly computed: (ComputedFragment & { readonly fragment: Fragment, readonly run: Run }) | undefined
+  readonly computed: (ComputedFragment & { readonly fragment: RunnableFragment, readonly run: Run }) | undefined
 }
 
 const LONGEST_DELAY_MS = 60_000
@@ -54,14 +54,14 @@ async function keyColumnsOf(sql: string, datatype: Datatype | undefined, { sourc
 async function compute(job: Job, options: FragmentJobOptions): Promise<NonNullable<FragmentRun['computed']>> {
   const { item, attempt } = job.lease
   const { cache, source, timeoutMs, maxKeys, ttlMs, pureFunctions, restrict } = options
-  const { sql, hash, partitionKey, tables = [], rerun } = item
+  const { sql, hash, partitionKey, tables, rerun } = item
   if (FRAGMENT_HASH.test(hash) && hashOf(sql) !== hash) {
     throw new InvalidArgumentError({ argument: 'hash', expected: 'the SHA-256 of the SQL, as others would take the set for that of another fragment', found: hash })
   }
   const { columns, catalogue } = await keyColumnsOf(sql, await cache.getDatatype({ partitionKey }) ?? item.datatype, options)
   const run: Run = { cache, source, partitionKey, columns,
     options: { cache, source, timeoutMs, maxKeys, ttlMs, pureFunctions, catalogue, restrict, signal: job.signal, retry: rerun !== undefined || attempt > 1, force: rerun === 'all' } }
-  const fragment: Fragment = { sql, hash, conditions: [], tables: tablesBehind({ tables }, catalogue) }
+  const fragment: RunnableFragment = { sql, hash, conditions: [], tables: tables && tablesBehind({ tables }, catalogue) }
   return { ...await computeFragment(fragment, run), fragment, run }
 }
 

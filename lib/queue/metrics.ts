@@ -18,7 +18,7 @@ export interface QueueEvents {
   'millrace:queue:query': { hash: string, partitionKey: string, end: 'decomposed' | 'failed', fragments: number, ms: number, error?: unknown }
   /** A fragment was run, or not for a reason. */
   'millrace:queue:fragment': { hash: string, partitionKey: string, end: FragmentEnd, keys: number | undefined, ms: number, error?: unknown }
-  /** A worker met trouble with a server, and goes on. */
+  /** A worker met trouble with a server, or a query with the cache, and goes on. */
   'millrace:queue:trouble': { where: string, error: unknown }
 }
 

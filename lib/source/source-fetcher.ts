@@ -12,8 +12,13 @@ const arrayFetches = new WeakMap<Fetcher, ArrayFetch>()
 /** A source's `fetch`, which takes ids in any order and with repeats. */
 export function sourceFetcher(fetch: ArrayFetch, { maxConcurrency, identity }: Pick<Fetcher, 'maxConcurrency' | 'identity'>): Fetcher {
   async function * fetchRows(ids: readonly Id[], table: string, request: FetchRequest): AsyncGenerator<RowBatch> {
-    ids.forEach((id, i) => { if (idOf(id) === undefined) throw invalidId(`ids[${i}]`, id) })
-    yield * fetch(idArray(ascending(ids)), table, request)
+    const asked: Id[] = []
+    for (let i = 0; i < ids.length; i++) {
+      const id = idOf(ids[i])
+      if (id === undefined) throw invalidId(`ids[${i}]`, ids[i])
+      asked.push(id)
+    }
+    yield * fetch(idArray(ascending(asked)), table, request)
   }
   const fetcher = Object.assign(fetchRows, { maxConcurrency, identity, isLeaf: true })
   arrayFetches.set(fetcher, fetch)

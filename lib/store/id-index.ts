@@ -214,7 +214,7 @@ function addRun({ base, words, counts }: BitmapIndex, ids: Float64Array, first: 
     let row = counts[w]!
     const start = w * 32
     while (word !== 0) {
-      const offset = start + 31 - Math.clz32(word & -word)
+      const offset = start + lowestBit(word)
       word &= word - 1
       if (offset > to) break
       if (offset >= from) found.add(first + (offset - from), row)
@@ -307,7 +307,7 @@ export function idsOfRows(index: IdIndex, firstRow: number, count: number): IdAr
   for (let w = lastNotAbove(counts, firstRow), skip = firstRow - counts[w]!; filled < count; w++, skip = 0) {
     for (let word = words[w]!; word !== 0 && filled < count; word &= word - 1) {
       if (skip > 0) skip--
-      else ids[filled++] = base + w * 32 + 31 - Math.clz32(word & -word)
+      else ids[filled++] = base + w * 32 + lowestBit(word)
     }
   }
   return ids
@@ -331,11 +331,16 @@ function * runIds({ starts, firstRows }: RunIndex): Generator<number> {
   }
 }
 
+/** By itself: an id beside 2^53 and 31 more would be rounded. */
+function lowestBit(word: number): number {
+  return 31 - Math.clz32(word & -word)
+}
+
 function * bitmapIds({ base, words }: BitmapIndex): Generator<number> {
   for (let w = 0; w < words.length; w++) {
     let word = words[w]!
     while (word !== 0) {
-      yield base + w * 32 + 31 - Math.clz32(word & -word)
+      yield base + w * 32 + lowestBit(word)
       word &= word - 1
     }
   }

@@ -110,6 +110,14 @@ describe('a table', () => {
     expect([...table].length).to.equal(14)
   })
 
+  it('holds integers beside nulls as rows do, however its rows were cut into batches', () => {
+    const rows = Array.from({ length: 9 }, (_, i) => ({ id: i, n: i === 8 ? null : i % 2 === 0 ? i : 2n ** 60n + BigInt(i) }))
+    for (const cut of [1, 2, 4, 8]) {
+      const table = new Table([fromRows(rows.slice(0, cut), { types: { n: 'int64' } }), fromRows(rows.slice(cut), { types: { n: 'int64' } })])
+      expect(table.column('n'), `cut at ${cut}`).to.deep.equal(rows.map(row => row.n))
+    }
+  })
+
   it('has columns, of their types, where it has no rows', () => {
     const columns = (['int64', 'int32', 'float64', 'timestamptz', 'text', 'bool', 'json', 'null', 'list<int64>'] as const).map(type => ({ name: type, type, nullable: true }))
     for (const table of [new Table([], { columns }), new Table([fromRows([]), fromRows([])])]) {

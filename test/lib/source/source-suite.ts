@@ -305,7 +305,16 @@ export function sourceSuite(title: string, open: () => Promise<SuiteDatabase>): 
       expect(direct.sort((a, b) => (a['id'] as number) - (b['id'] as number))).to.deep.equal(own.toRows())
     })
 
+    it('takes one id as a number and as a bigint for the same', async () => {
+      for (const ids of [[3, 3n, 50_000], [1, 1n, 3], [3n, 2, 2n, 3]]) {
+        const rows = (await fetchAll(source, ids, table('users'), requestOf(['name']))).flatMap(batch => batch.toRows())
+        expect(rows.map(row => row['id']).sort()).to.deep.equal([...new Set(ids.map(Number))].filter(id => id <= ROWS).sort())
+      }
+    })
+
     it('names what is no id', async () => {
+      // eslint-disable-next-line no-sparse-arrays -- a hole is no id either
+      expect(await errorOf(fetchAll(source, [1, , 3] as number[], table('users'), requestOf(['name'])))).to.include({ code: 'ERR_INVALID_ARGUMENT', argument: 'ids[1]' })
       for (const [bad, shown] of [['7', '"7"'], [1.5, '1.5'], [null, 'null'], [2n ** 63n, String(2n ** 63n)]] as const) {
         const error = await errorOf(fetchAll(source, [1, bad as unknown as number], table('users'), requestOf(['name'])))
         expect(error).to.include({ code: 'ERR_INVALID_ARGUMENT', argument: 'ids[1]' })

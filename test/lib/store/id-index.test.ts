@@ -56,6 +56,16 @@ describe('an id index', () => {
     })
   }
 
+  it('gives back ids beside 2^53 and -2^53 as they are', () => {
+    for (const first of [2 ** 53 - 40, 2 ** 53 - 39, -(2 ** 53) + 1, -(2 ** 53) + 2]) {
+      const held = Float64Array.from([0, 2, 3, 5, 7, 8, 10, 33, 35, 36, 38], offset => first + offset)
+      const index = indexOf(held)
+      expect(index.form).to.equal('bitmap')
+      expect([...idsOfRows(index, 0, held.length) as Iterable<Id>]).to.deep.equal([...held])
+      expect([...indexWindows(index, 100)].flatMap(window => [...window as Iterable<Id>])).to.deep.equal([...held])
+    }
+  })
+
   it('refuses ids that do not ascend', () => {
     expect(() => indexOf(Float64Array.of(1, 3, 3))).to.throw(/ascend/)
   })
