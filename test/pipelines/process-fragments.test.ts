@@ -74,6 +74,14 @@ describe('the partition cache\'s workers', function () {
     expect(depths).to.deep.equal({ incoming: { waiting: 0, delayed: 0, leased: 0, dead: 0 }, outgoing: { waiting: 0, delayed: 0, leased: 0, dead: 0 } })
   })
 
+  it('keep a set of which nobody said what tables it reads until any of them is invalidated', async () => {
+    const unnamed = fragment("SELECT DISTINCT city FROM poi WHERE kind = 'pub'")
+    await pushToQueryFragmentQueue(unnamed, { partitionKey: 'city', datatype: 'integer', queues })
+    expect(await processFragments(settings())).to.include({ stored: 1 })
+    expect(await cache.invalidate({ table: 'poi' })).to.equal(1)
+    expect(await cache.get(unnamed.hash)).to.equal(undefined)
+  })
+
   it('bind a query\'s parameters', async () => {
     await pushToOriginalQueryQueue('SELECT * FROM poi AS a WHERE a.size > $1 AND a.kind = $2', { partitionKey: 'city', params: [5n, 'pub'], queues })
     await processQueries({ queues, source, untilEmpty: true })

@@ -1,16 +1,19 @@
 // needs: postgres
 /** What the system that came before answered wrongly (its weak points W1 to W11, and what broke its query processor), each by name. */
+import diagnostics from 'node:diagnostics_channel'
 import { expect } from 'chai'
-import type pg from 'pg'
+import pg from 'pg'
 import { readCatalogue } from '../../../lib/partition/catalogue.js'
+import { memoryBackend } from '../../../lib/partition/backends/memory.js'
+import { partitionCache, type PartitionCache } from '../../../lib/partition/cache.js'
 import { createCache } from '../../../lib/partition/create-cache.js'
-import type { PartitionCache } from '../../../lib/partition/cache.js'
 import { decompose } from '../../../lib/partition/decompose.js'
 import { extendQueryWithPartitionKeys, narrowQuery } from '../../../lib/partition/narrow.js'
 import { populate } from '../../../lib/partition/populate.js'
 import { rewriteWithStarTable } from '../../../lib/partition/star.js'
 import { applyCache } from '../../../lib/partition/apply.js'
 import type { Source } from '../../../lib/source/fetcher.js'
+import { gate } from '../../support/collect.js'
 import { type LawCase, expectSameRows, lawDatabase, rowsOf } from './narrowing-law.js'
 
 const TABLES = `CREATE TABLE poi (id int, region_id int NOT NULL, type text, user_id int, name text, aid int, size int, x int, y int);
@@ -155,6 +158,65 @@ describe('wrong results of the system that came before', function () {
     })() }
     const lost = await populate("SELECT * FROM regions WHERE country = 'ES'", { source: always, cache })
     expect([lost.stored, lost.outdated, lost.outcomes[0]!.outcome]).to.deep.equal([0, 1, 'outdated'])
+  })
+
+  it('keeps no set that was restricted, while its table was invalidated, by one that had not gone yet', async () => {
+    const [query, restricted] = ["SELECT * FROM regions WHERE country = 'DE'", "SELECT * FROM regions WHERE country = 'DE' AND region_id <> 4"]
+    const [begun, held] = [gate(), gate()]
+    const { snapshot: _, ...plain } = source
+    const slow: Source = { ...plain, query: (sql, options) => (async function * () {
+      begun.open()
+      if (sql.startsWith('SELECT DISTINCT')) await held.passed
+      yield * source.query(sql, options)
+    })() }
+    const memory = memoryBackend()
+    let running: Promise<unknown> | undefined
+    const cache = await partitionCache({ partitionKey: 'region_id', backend: { ...memory, list: partition => (async function * () {
+      // marks are set, and nothing is removed yet
+      running ??= populate(restricted, { source: slow, cache })
+      await begun.passed
+      yield * memory.list(partition)
+    })() } })
+    await populate(query, { source, cache })
+    await client.query("INSERT INTO regions VALUES (99, 'DE')")
+    expect(await cache.invalidate({ table: 'regions' })).to.equal(1)
+    held.open()
+    await running
+    const { sql } = await applyCache(restricted, { cache, source })
+    expect(await rowsOf(client, sql)).to.deep.equal(await rowsOf(client, restricted)).and.to.have.length(5)
+    await client.query('DELETE FROM regions WHERE region_id = 99')
+  })
+
+  it('takes the items of a list in an array literal for what the column holds', async () => {
+    await client.query(`CREATE TABLE lists (region_id int NOT NULL, c int8, n text, b bool, d date);
+      INSERT INTO lists VALUES (1, 9007199254740993, '016777217', true, '2024-01-02'), (2, 9007199254740992, '16777217', false, '2024-01-03'), (3, 7, '1', NULL, NULL)`)
+    for (const condition of ["c = ANY ('{9007199254740993}')", "c <> ALL ('{9007199254740993}')", "c = ANY ('{007}'::int8[])", "n = ANY ('{016777217,033554435}')", "n <> ALL ('{016777217,033554435}')",
+      "n = ANY ('{1,2}')", "b = ANY ('{1,0}')", "d = ANY ('{20240102}')", "c = ANY ('{}')"]) {
+      const query = `SELECT * FROM lists WHERE ${condition} AND region_id > 0`
+      for (const withSource of [true, false]) {
+        const { reports } = await expectSameRows(client, source, { populate: [query], query, withSource, outcome: 'either' })
+        expect(reports.map(({ failed }) => failed), condition).to.deep.equal(reports.map(() => 0))
+      }
+    }
+    await client.query('DROP TABLE lists')
+  })
+
+  it('leaves a query alone while its cache cannot be reached, and says so', async () => {
+    const gone = new pg.Pool({ connectionString: pool.options.connectionString })
+    const cache = await createCache('postgresql_array', 'region_id', 'integer', { pool: gone })
+    await gone.end()
+    const troubles: unknown[] = []
+    const listen = (message: unknown): void => { troubles.push(message) }
+    diagnostics.subscribe('millrace:queue:trouble', listen)
+    try {
+      const applied = await applyCache("SELECT * FROM poi WHERE type = 'park'", { cache, source })
+      expect(applied.sql).to.equal("SELECT * FROM poi WHERE type = 'park'")
+      expect(applied.stats).to.include({ narrowed: false, hits: 0 })
+      expect(applied.stats.reason).to.contain('postgresql_array: could not')
+      expect(troubles).to.have.length(1)
+    } finally {
+      diagnostics.unsubscribe('millrace:queue:trouble', listen)
+    }
   })
 
   it('runs a fragment that could not be narrowed as a query, beside cached sets too', async () => {
