@@ -38,7 +38,7 @@ export function isOneFamily(types: readonly string[]): boolean {
 }
 
 /** The types of a query's key columns, and of those that tie them, where they are known. */
-export function keyTypesOf({ tables, tied }: QueryShape, catalogue: Catalogue | undefined): string[] {
+export function keyTypesOf({ tables, tied }: Pick<QueryShape, 'tables' | 'tied'>, catalogue: Catalogue | undefined): string[] {
   return tied.flatMap(({ table, column }) => {
     const { schema, name } = tables[table]!
     const type = catalogue?.tableFacts(schema, name)?.columns.get(column)?.type
@@ -59,7 +59,7 @@ export interface KeyColumns {
  * @throws {KeyTypeError} the columns' types compare otherwise than their values (citext, collations that ignore case, timestamps with
  *   and without a zone), or do not fit the partition key's datatype
  */
-export function checkKeyColumns(shape: QueryShape, catalogue: Catalogue | undefined, datatype: Datatype | undefined): KeyColumns {
+export function checkKeyColumns(shape: Pick<QueryShape, 'tables' | 'tied'>, catalogue: Catalogue | undefined, datatype: Datatype | undefined): KeyColumns {
   const types = keyTypesOf(shape, catalogue)
   const [first] = types
   if (first === undefined) return { datatype, isPadded: false }

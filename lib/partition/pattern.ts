@@ -7,12 +7,14 @@ import type { Catalogue } from './decompose.js'
 import { flatten } from './flatten.js'
 import { unmarked } from './fragment-mark.js'
 import { implies } from './implication.js'
-import { Uncacheable } from './scope.js'
+import { Uncacheable, type ShapeTable } from './scope.js'
 import { isKeyCondition, type QueryShape } from './shape.js'
 
 /** A cached fragment, read back from its text. */
 export interface Pattern {
   readonly tables: readonly string[]
+  /** The same tables, by name and schema. */
+  readonly named: readonly ShapeTable[]
   readonly conditions: readonly Expression[]
   readonly key: ColumnExpression
 }
@@ -28,7 +30,7 @@ export function readPattern(text: string): Pattern | undefined {
     const key = convert(target.ResTarget.val, flat.scope, flat.reading)
     const isPlain = [...flat.scope.bindings.values()].every(binding => binding.kind === 'table')
     if (key.k !== 'col' || !isPlain || flat.leftOut.length > 0) return undefined
-    return { key, tables: flat.tables.map(({ text }) => text), conditions: conditionsOf({ k: 'and', args: flat.conditions }) }
+    return { key, named: flat.tables, tables: flat.tables.map(({ text }) => text), conditions: conditionsOf({ k: 'and', args: flat.conditions }) }
   } catch (error) {
     if (error instanceof Uncacheable || error instanceof UnsupportedQueryError) return undefined
     throw error
@@ -127,17 +129,28 @@ export function covers(pattern: Pattern, known: KnownConditions): boolean {
   return assign(0)
 }
 
-/** A pattern as a query: to find out whether one cached set makes another superfluous. */
-export function patternConditions({ tables, conditions, key }: Pattern): KnownConditions {
-  const keys = new Set([keyOf(key)])
+/** The columns that a pattern's equalities make equal to its key. */
+function tiedColumns({ conditions, key }: Pick<Pattern, 'conditions' | 'key'>): Map<string, ColumnExpression> {
+  const keys = new Map([[keyOf(key), key]])
   for (let size = 0; size !== keys.size;) {
     size = keys.size
     for (const condition of conditions) {
       if (condition.k !== 'cmp' || condition.op !== '=' || condition.left.k !== 'col' || condition.right.k !== 'col') continue
-      const sides = [keyOf(condition.left), keyOf(condition.right)]
-      if (sides.some(side => keys.has(side))) for (const side of sides) keys.add(side)
+      const sides = [condition.left, condition.right]
+      if (sides.some(side => keys.has(keyOf(side)))) for (const side of sides) keys.set(keyOf(side), side)
     }
   }
+  return keys
+}
+
+/** What `checkKeyColumns` asks of a fragment: the columns that hold its key, whatever their names. */
+export function tiedIn(pattern: Pattern): Pick<QueryShape, 'tables' | 'tied'> {
+  return { tables: pattern.named, tied: [...tiedColumns(pattern).values()] }
+}
+
+/** A pattern as a query: to find out whether one cached set makes another superfluous. */
+export function patternConditions({ tables, conditions, key }: Pattern): KnownConditions {
+  const keys = tiedColumns({ conditions, key })
   const isKey = (column: Expression): boolean => column.k === 'col' && keys.has(keyOf(column))
   const areKeysAlike = tables.length === 1
   const byTables = new Map<string, Expression[]>()

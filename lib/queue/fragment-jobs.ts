@@ -3,10 +3,9 @@ import { PartitionBackendError } from '../partition/backend.js'
 import type { PartitionCache } from '../partition/cache.js'
 import { hashOf } from '../partition/canonical.js'
 import { readCatalogue } from '../partition/catalogue.js'
-import { shapeOf } from '../partition/decompose.js'
 import { checkKeyColumns, type KeyColumns } from '../partition/key-columns.js'
 import type { Datatype } from '../partition/key-types.js'
-import { checkSteady, readPattern } from '../partition/pattern.js'
+import { checkSteady, readPattern, tiedIn } from '../partition/pattern.js'
 import { computeFragment, storeFragment, tablesBehind, type ComputedFragment, type PopulateOptions, type Run, type RunnableFragment } from '../partition/populate.js'
 import type { Source } from '../source/fetcher.js'
 import { isTransient, type Job } from './held-jobs.js'
@@ -41,14 +40,15 @@ function isPermanent(error: unknown): boolean {
 }
 
 /** What must be known of a fragment's key before its sets may be compared with others. */
-async function keyColumnsOf(sql: string, datatype: Datatype | undefined, { source, pureFunctions }: FragmentJobOptions): Promise<Pick<Run, 'columns'> & { catalogue: PopulateOptions['catalogue'] }> {
-  const key = readPattern(sql)?.key
+async function keyColumnsOf(sql: string, datatype: Datatype | undefined, source: Source): Promise<Pick<Run, 'columns'> & { catalogue: PopulateOptions['catalogue'] }> {
+  const pattern = readPattern(sql)
   const unknown: KeyColumns = { datatype, isPadded: false }
   // a text of somebody's own making is run as it is
-  if (!key) return { columns: unknown, catalogue: undefined }
+  if (!pattern) return { columns: unknown, catalogue: undefined }
   const catalogue = await readCatalogue(source, sql)
   if (catalogue) checkSteady(sql, catalogue)
-  return { columns: checkKeyColumns(shapeOf(sql, { partitionKey: key.column, pureFunctions, catalogue }), catalogue, datatype), catalogue }
+  // not the shape of a user's query: that ties every column named like the key, and this one's name need not be the partition key's
+  return { columns: checkKeyColumns(tiedIn(pattern), catalogue, datatype), catalogue }
 }
 
 async function compute(job: Job, options: FragmentJobOptions): Promise<NonNullable<FragmentRun['computed']>> {
@@ -58,7 +58,7 @@ async function compute(job: Job, options: FragmentJobOptions): Promise<NonNullab
   if (FRAGMENT_HASH.test(hash) && hashOf(sql) !== hash) {
     throw new InvalidArgumentError({ argument: 'hash', expected: 'the SHA-256 of the SQL, as others would take the set for that of another fragment', found: hash })
   }
-  const { columns, catalogue } = await keyColumnsOf(sql, await cache.getDatatype({ partitionKey }) ?? item.datatype, options)
+  const { columns, catalogue } = await keyColumnsOf(sql, await cache.getDatatype({ partitionKey }) ?? item.datatype, source)
   const run: Run = { cache, source, partitionKey, columns,
     options: { cache, source, timeoutMs, maxKeys, ttlMs, pureFunctions, catalogue, restrict, signal: job.signal, retry: rerun !== undefined || attempt > 1, force: rerun === 'all' } }
   const fragment: RunnableFragment = { sql, hash, conditions: [], tables: tables && tablesBehind({ tables }, catalogue) }

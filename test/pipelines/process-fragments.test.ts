@@ -3,7 +3,9 @@ import { expect } from 'chai'
 import pg from 'pg'
 import { createCache } from '../../lib/partition/create-cache.js'
 import type { PartitionCache } from '../../lib/partition/cache.js'
+import { readCatalogue } from '../../lib/partition/catalogue.js'
 import { decompose } from '../../lib/partition/decompose.js'
+import { populate } from '../../lib/partition/populate.js'
 import { metrics, resetMetrics } from '../../lib/queue/metrics.js'
 import { openQueues } from '../../lib/queue/open-queues.js'
 import { pushToOriginalQueryQueue, pushToQueryFragmentQueue } from '../../lib/queue/push-queries.js'
@@ -144,6 +146,19 @@ describe('the partition cache\'s workers', function () {
     const [dead] = await queues.outgoing.dead()
     expect([await cache.getAllKeys(), dead!.attempts]).to.deep.equal([[steady.hash], 1])
     expect(dead!.error).to.contain('depends on the session')
+  })
+
+  it('store what populate stores, where a key column has the name of another table\'s plain column', async () => {
+    await pool.query(`CREATE TABLE station (k int NOT NULL, x int); CREATE TABLE line (k int, x int, g int); CREATE TABLE stop (x int, g int);
+      INSERT INTO station VALUES (1, 1), (2, 2); INSERT INTO line VALUES (7, 1, 1), (8, 2, 2); INSERT INTO stop VALUES (1, 1), (2, 2)`)
+    const query = 'SELECT c.k FROM station AS c, line AS a, stop AS b WHERE a.g = c.k AND b.g = a.x AND b.x = 2'
+    const [direct, queued] = [await createCache('memory', 'k', 'integer'), await createCache('memory', 'k', 'integer')]
+    const { stored } = await populate(query, { source, cache: direct })
+    const fragments = decompose(query, { partitionKey: 'k', catalogue: await readCatalogue(source, query) })
+    expect(fragments.map(({ sql }) => sql).join(), 'a key that is not named k').to.match(/SELECT DISTINCT t\d\.g/)
+    await pushToQueryFragmentQueue(fragments, { partitionKey: 'k', datatype: 'integer', queues })
+    expect(await processFragments({ ...settings(), cache: queued })).to.include({ stored, failed: 0 })
+    for (const { hash, sql } of fragments) expect(await queued.get(hash), sql).to.deep.equal(await direct.get(hash))
   })
 
   it('refuse keys that do not fit the partition key', async () => {
