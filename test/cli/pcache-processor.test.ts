@@ -37,7 +37,7 @@ describe('pcache-processor and pcache-evict on the command line', function () {
     expect(JSON.parse(await ok('config', '--result-limit', '50', '--json'))).to.include({ enabled: true, timeoutMs: 30_000, maxParallelJobs: 3, resultLimit: 50 })
     await client.query(`INSERT INTO partitioncache_queue_outgoing (hash, partition_key, query) VALUES ('good', 'region_id', 'SELECT region_id FROM poi WHERE id < 4'), ('bad', 'region_id', 'SELECT x FROM nothing')`)
     const once = await run('pcache-processor', ['run-once', '--json'])
-    expect([once.code, JSON.parse(once.stdout)]).to.deep.equal([3, { done: 2, success: 1, skipped: 0, failed: 1, timeout: 0, lost: 0 }])
+    expect([once.code, JSON.parse(once.stdout)]).to.deep.equal([3, { done: 2, success: 1, skipped: 0, failed: 1, timeout: 0, lost: 0, outdated: 0 }])
     expect(await ok('status')).to.match(/enabled, 3 jobs at once.*\nqueue: [01] waiting, [01] delayed, 0 in the works, 0 dead\nlast hour: 1 stored, 0 known before, 1 failed/)
     expect(JSON.parse((await ok('logs', '--status', 'failed', '-n', '1', '--json')).trim())).to.include({ hash: 'bad', error: 'relation "nothing" does not exist', isDead: false })
     expect(await ok('logs')).to.match(/status .*partition key/)

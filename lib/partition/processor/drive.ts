@@ -4,8 +4,8 @@ import { onClient, runSql, type ProcessorPool } from './connection.js'
 import type { ProcessorNames } from './names.js'
 import type { ProcessorConfig } from './settings.js'
 
-/** How the run of one job ended; 'lost': its lease had run out. */
-export type JobEnd = 'success' | 'skipped' | 'failed' | 'timeout' | 'lost'
+/** How the run of one job ended; 'lost': its lease had run out; 'outdated': an invalidation overtook it, and it is queued again. */
+export type JobEnd = 'success' | 'skipped' | 'failed' | 'timeout' | 'lost' | 'outdated'
 
 /** What was worked off. `done` counts all. */
 export type DriveReport = { done: number } & Record<JobEnd, number>
@@ -34,7 +34,7 @@ async function claimSlot(client: PgClient, { lockClass }: ProcessorNames, slots:
  * `statement_timeout`. Answers at once with nothing done where every slot is taken.
  */
 export async function driveJobs(pool: ProcessorPool, names: ProcessorNames, config: ProcessorConfig, { maxJobs = Infinity, signal }: DriveOptions = {}): Promise<DriveReport> {
-  const report: DriveReport = { done: 0, success: 0, skipped: 0, failed: 0, timeout: 0, lost: 0 }
+  const report: DriveReport = { done: 0, success: 0, skipped: 0, failed: 0, timeout: 0, lost: 0, outdated: 0 }
   signal?.throwIfAborted()
   await onClient(pool, async client => {
     const slot = await claimSlot(client, names, config.maxParallelJobs)

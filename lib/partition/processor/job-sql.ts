@@ -99,13 +99,24 @@ CREATE OR REPLACE FUNCTION ${fn('overdue')}() RETURNS SETOF integer LANGUAGE sql
 ${BODY};`
 }
 
+/** The scopes of a set's tables, as `scopesOfSet` of marks.ts has them: all of them (`*`) where a name cannot be read. */
+function scopesOfSetSql(tables: string): string {
+  return `SELECT '' UNION ALL
+        SELECT unnest(CASE WHEN cardinality(parts) NOT BETWEEN 1 AND 3 THEN ARRAY['*']
+          ELSE ARRAY[array_to_json(parts[1:1])::text, CASE WHEN parts[2] IS NULL THEN '*.' || to_json(parts[1])::text ELSE array_to_json(ARRAY[parts[2], parts[1]])::text END] END)
+        FROM unnest(${tables}) AS t(name), LATERAL (SELECT ARRAY(
+          SELECT CASE WHEN part[1] LIKE '"%' THEN replace(substr(part[1], 2, length(part[1]) - 2), '""', '"') ELSE part[1] END
+          FROM regexp_matches(t.name, '("(?:[^"]|"")*"|[^."]+)', 'g') WITH ORDINALITY AS found(part, place) ORDER BY place DESC) AS parts) AS split`
+}
+
 function finishSql({ fn, config, active, log, outgoing, entries, keys, marks, family }: ProcessorNames): string {
   const { ack, nack } = queueStatements(outgoing)
   const columns = setColumns(family)
   const values = columns.map(column => `answer.${column}`)
   const live = (column: string): string => `CASE WHEN e.expires_at IS NULL OR e.expires_at > clock_timestamp() THEN e.${column} END`
   return `
--- The end of a job that is held: 'success' with a set, 'skipped', 'failed' or 'timeout'. Answers what became of it; 'lost' where another has it.
+-- The end of a job that is held: 'success' with a set, 'skipped', 'failed' or 'timeout'. Answers what became of it; 'lost' where another has it,
+-- 'outdated' where an invalidation overtook the set.
 CREATE OR REPLACE FUNCTION ${fn('finish_job')}(job_id bigint, job_lease bigint, outcome text, message text, is_hopeless boolean, as_of timestamptz, elapsed_ms numeric, origin text,
   datatype text DEFAULT NULL, key_count integer DEFAULT NULL, bits bit varying DEFAULT NULL, bit_count integer DEFAULT NULL, ints bigint[] DEFAULT NULL,
   floats double precision[] DEFAULT NULL, texts text[] DEFAULT NULL, timestamps timestamp[] DEFAULT NULL, began bigint DEFAULT NULL)
@@ -119,6 +130,7 @@ DECLARE
   is_dead boolean := false;
   registered text;
   answer record;
+  last_number bigint;
 BEGIN
   SELECT * INTO settings FROM ${config};
   SELECT q.* INTO job FROM ${outgoing.table} AS q WHERE q.id = $1 AND q.lease = $2 FOR UPDATE;
@@ -132,20 +144,23 @@ BEGIN
       message := format('the partition key %s is registered as %s, its keys are %s', job.partition_key, registered, answer.datatype);
       is_hopeless := true;
     END IF;
-    -- as a worker outside does (marks.ts), but whatever was invalidated counts: the set is computed again
-    IF $17 IS NOT NULL THEN
-      PERFORM FROM ${marks} AS m WHERE m.partition_key = job.partition_key AND m.scope = '*' AND m.number = $17 FOR SHARE;
-      IF NOT FOUND THEN
-        outcome := 'failed';
-        message := 'an invalidation of its partition key came while it ran';
+    -- as a worker outside does (marks.ts): the row is held until the set is written, so no other invalidation comes before that
+    IF outcome = 'success' AND $17 IS NOT NULL THEN
+      SELECT m.number INTO last_number FROM ${marks} AS m WHERE m.partition_key = job.partition_key AND m.scope = '*' FOR SHARE;
+      IF last_number IS NULL OR (last_number <> $17 AND (job.tables IS NULL OR EXISTS (
+        SELECT FROM ${marks} AS m WHERE m.partition_key = job.partition_key AND m.number > $17 AND m.scope IN (${scopesOfSetSql('job.tables')})))) THEN
+        outcome := 'outdated';
+        message := 'an invalidation came while it ran';
       END IF;
     END IF;
   END IF;
   IF outcome IN ('success', 'skipped') THEN
     FOR back IN EXECUTE ${quoteText(ack)} USING ARRAY[$1], ARRAY[$2] LOOP is_held := true; END LOOP;
   ELSE
-    FOR back IN EXECUTE ${quoteText(nack)} USING jsonb_build_array(jsonb_build_object('id', $1, 'lease', $2, 'error', message, 'counts', true, 'is_dead', is_hopeless,
-      'delay_ms', settings.retry_delay_ms * pow(2, least(coalesce(job.attempts, 1) - 1, 10)))), settings.max_attempts LOOP
+    FOR back IN EXECUTE ${quoteText(nack)} USING jsonb_build_array(jsonb_build_object('id', $1, 'lease', $2, 'is_dead', is_hopeless,
+      -- being overtaken is not the job's fault
+      'counts', outcome <> 'outdated', 'error', CASE WHEN outcome <> 'outdated' THEN message END,
+      'delay_ms', settings.retry_delay_ms * CASE WHEN outcome = 'outdated' THEN 1 ELSE pow(2, least(coalesce(job.attempts, 1) - 1, 10)) END)), settings.max_attempts LOOP
       is_held := true;
       is_dead := back.is_dead;
     END LOOP;
@@ -170,7 +185,7 @@ BEGIN
       tables = coalesce(excluded.tables, ${live('tables')}), stored_at = excluded.stored_at, expires_at = excluded.expires_at, ${columns.map(column => `${column} = NULL`).join(', ')};
   END IF;
   INSERT INTO ${log} (job_id, query_hash, partition_key, status, error_msg, rows_affected, execution_time_ms, attempt, is_dead, execution_source)
-  VALUES ($1, job.hash, job.partition_key, outcome, message, answer.key_count, elapsed_ms, job.attempts, is_dead, origin) RETURNING id INTO back;
+  VALUES ($1, job.hash, job.partition_key, CASE outcome WHEN 'outdated' THEN 'skipped' ELSE outcome END, message, answer.key_count, elapsed_ms, job.attempts, is_dead, origin) RETURNING id INTO back;
   IF back.id % 1000 = 0 THEN DELETE FROM ${log} AS l WHERE l.id < back.id - settings.log_rows; END IF;
   RETURN outcome;
 END ${BODY};

@@ -56,7 +56,7 @@ for (const family of ['bit', 'array'] as const) {
       await db.push({ hash: 'registers', sql: 'SELECT 1 AS region' })
       await db.push({ hash: 'wrong', sql: 'SELECT region FROM nothing' })
       await db.push({ hash: 'slow', sql: 'SELECT region FROM poi WHERE pg_sleep(30) IS NOT NULL' })
-      expect(await db.processor.runOnce()).to.deep.equal({ done: 5, success: 1, skipped: 0, failed: 2, timeout: 2, lost: 0 })
+      expect(await db.processor.runOnce()).to.deep.equal({ done: 5, success: 1, skipped: 0, failed: 2, timeout: 2, lost: 0, outdated: 0 })
       expect(await logged()).to.have.deep.members([['registers', 'success', 1, false], ['wrong', 'failed', 1, false], ['slow', 'timeout', 1, false],
         ['wrong', 'failed', 2, true], ['slow', 'timeout', 2, true]])
       expect(await db.cache.getEntry('wrong')).to.deep.include({ state: 'null', status: 'failed' })
@@ -118,7 +118,8 @@ for (const family of ['bit', 'array'] as const) {
       expect((await db.job('h'))?.['lease']).to.equal(other!.lease)
     })
 
-    it('keeps a set out that an invalidation overtook, and computes it again', async () => {
+    it('keeps a set out that an invalidation overtook, and computes it again, at no attempt\'s cost', async () => {
+      await db.processor.configure({ maxAttempts: 1 })
       await db.push({ hash: 'h', sql: 'SELECT 1 AS region' })
       const { fn } = db.processor.names
       const { rows: [taken] } = await db.pool.query<{ job_id: string, job_lease: string }>(`SELECT * FROM ${fn('take_job')}(1, 'test')`)
@@ -126,11 +127,35 @@ for (const family of ['bit', 'array'] as const) {
       const { rows: [job] } = await db.pool.query<{ began: string }>(`SELECT began FROM ${fn('job')}($1, $2)`, ids)
       await db.cache.invalidate({ partitionKey: 'region' })
       const finish = `SELECT ${fn('finish_job')}($1, $2, 'success', NULL, false, now(), 1, 'test', 'integer', 1, B'01', 2, began => $3) AS became`
-      expect((await db.pool.query(finish, [...ids, job!.began])).rows).to.deep.equal([{ became: 'failed' }])
+      expect((await db.pool.query(finish, [...ids, job!.began])).rows).to.deep.equal([{ became: 'outdated' }])
+      expect(await db.job('h')).to.deep.include({ attempts: 0, lease: null, dead_at: null, error: null })
+      expect(await logged()).to.deep.equal([['h', 'skipped', 1, false]])
       expect(await db.cache.get('h')).to.equal(undefined)
       await db.pool.query(`UPDATE ${db.processor.names.outgoing.table} SET available_at = now()`)
       expect(await db.processor.runOnce()).to.include({ success: 1 })
       expect(await db.cache.get('h')).to.deep.equal(new Set([1]))
+    })
+
+    it('keeps a set that only invalidations of other tables overtook', async () => {
+      const cases: [tables: string[] | undefined, invalidated: string | undefined, became: string][] = [
+        [['poi'], 'other', 'success'], [['poi'], undefined, 'outdated'], [['poi'], 'poi', 'outdated'], [['poi'], 'public.poi', 'outdated'], [['public.poi'], 'poi', 'outdated'],
+        [['public.poi'], 'public.poi', 'outdated'], [['public.poi'], 'hidden.poi', 'success'], [['other', 'poi'], 'poi', 'outdated'], [['db.public.poi'], 'public.poi', 'outdated'],
+        [['"a.b""c\\\t"'], '"a.b""c\\\t"', 'outdated'], [['"a.b""c"'], 'b', 'success'], [undefined, 'other', 'outdated'], [['a.b.c.d'], 'other', 'outdated'], [[], 'other', 'success']
+      ]
+      const { fn, outgoing: { table } } = db.processor.names
+      for (const [i, [tables, invalidated, became]] of cases.entries()) {
+        const hash = `h${i}`
+        await db.push({ hash, sql: 'SELECT 1 AS region', ...(tables && { tables }) })
+        const { rows: [taken] } = await db.pool.query<{ job_id: string, job_lease: string }>(`SELECT * FROM ${fn('take_job')}(1, 'test')`)
+        const ids = [taken!.job_id, taken!.job_lease]
+        const { rows: [job] } = await db.pool.query<{ began: string }>(`SELECT began FROM ${fn('job')}($1, $2)`, ids)
+        await db.cache.invalidate({ partitionKey: 'region', table: 'unrelated' })
+        await db.cache.invalidate({ partitionKey: 'region', ...(invalidated !== undefined && { table: invalidated }) })
+        const finish = `SELECT ${fn('finish_job')}($1, $2, 'success', NULL, false, now(), 1, 'test', 'integer', 1, B'01', 2, began => $3) AS became`
+        expect((await db.pool.query(finish, [...ids, job!.began])).rows, `${String(tables)}, ${invalidated}`).to.deep.equal([{ became }])
+        expect(await db.cache.exists(hash)).to.equal(became === 'success')
+        await db.pool.query(`DELETE FROM ${table}`)
+      }
     })
 
     it('does one job for whoever calls it by the name of the processor', async () => {
