@@ -1,3 +1,4 @@
+import { formatTimestamp, parseTimestamp } from '../batch/temporal.js'
 import { InvalidArgumentError } from '../errors.js'
 import type { EntryState, EntryStatus } from './backend.js'
 import type { Entry, PartitionCache } from './cache.js'
@@ -17,8 +18,14 @@ export interface PortableEntry {
   readonly expiresAt?: number | undefined
 }
 
+/** ISO, which other programs read too; before year 1 and after 9999, where ISO has a sign that nobody reads back, PostgreSQL's text. */
+function portableTime(time: Date): string {
+  const iso = time.toISOString()
+  return parseTimestamp(iso) === undefined ? formatTimestamp(BigInt(time.getTime()) * 1000n) : iso
+}
+
 function portableKey(key: PartitionKeyValue): number | string {
-  if (key instanceof Date) return key.toISOString()
+  if (key instanceof Date) return portableTime(key)
   return typeof key === 'bigint' || (typeof key === 'number' && !Number.isFinite(key)) ? String(key) : key
 }
 

@@ -108,4 +108,14 @@ describe('copyCache', () => {
     await to.close()
     remove()
   })
+
+  it('copies timestamps of any year', async () => {
+    const [from, to] = [await createCache('memory', 'day', 'timestamp'), await createCache('memory', 'day', 'timestamp')]
+    const days = ['+010000-01-01T00:00:00.001Z', '+275760-09-13T00:00:00.000Z', '9999-12-31T23:59:59.999Z', '1969-12-31T23:59:59.999Z', '0001-01-01T00:00:00.000Z',
+      '0000-12-31T23:59:59.999Z', '-000043-03-15T12:00:00.000Z', '-004712-01-01T00:00:00.000Z'].map(text => new Date(text))
+    await from.setSet('h', [...days, 'infinity', '2024-01-01 00:00:00.000001'])
+    await copyCache(from, to)
+    expect((await to.get('h'))?.size).to.equal(10)
+    expect(await to.get('h')).to.deep.equal(await from.get('h'))
+  })
 })
