@@ -16,7 +16,7 @@ export interface ApplyOptions extends LookupOptions, Pick<NarrowOptions, 'nullKe
   method?: NarrowingMethod | undefined
   /** Let PostgreSQL compute the set within the narrowed query. Only with backends inside the database that the query runs in. */
   lazy?: boolean | undefined
-  /** Leave the query alone when the set holds more than this share of all partitions (0 to 1; default: never). */
+  /** Leave the query alone when the set holds more than this share of all partitions (0 to 1; default: never). Not with `lazy`, where nobody knows how many it holds. */
   maxKeyShare?: number | undefined
   /** All partitions there are; without it the cache's set of all, or `source`, is asked. */
   totalKeys?: number | undefined
@@ -51,6 +51,8 @@ export interface AppliedQuery {
  * Narrows a query to the partitions that the cache says it can match. It answers the same rows, over the data that the sets were
  * computed from. A query that cannot be narrowed comes back as it is, with the reason; so does every query while the cache cannot be
  * reached, which the channel `millrace:queue:trouble` tells.
+ *
+ * @throws {InvalidArgumentError} options that do not go together: `lazy` with `maxKeyShare`, or with a cache outside PostgreSQL
  */
 export async function applyCache(sql: string, options: ApplyOptions): Promise<AppliedQuery> {
   const { cache, partitionKey = cache.partitionKey, source, maxKeyShare } = options
@@ -59,6 +61,9 @@ export async function applyCache(sql: string, options: ApplyOptions): Promise<Ap
   }
   if (options.lazy && !cache.lazyIntersect) {
     throw new InvalidArgumentError({ argument: 'lazy', expected: 'a cache inside PostgreSQL (postgresql_array, postgresql_bit)', found: cache.type })
+  }
+  if (options.lazy && maxKeyShare !== undefined) {
+    throw new InvalidArgumentError({ argument: 'maxKeyShare', expected: 'no share with lazy, as only PostgreSQL will know the size of the set: leave out one of the two', found: String(maxKeyShare) })
   }
   let counts = { fragments: 0, hits: 0 }
   const alone = (reason: string, text = sql): AppliedQuery =>

@@ -1,6 +1,7 @@
 // needs: postgres
 import { expect } from 'chai'
 import type pg from 'pg'
+import { InvalidArgumentError } from '../../../lib/errors.js'
 import { applyCache } from '../../../lib/partition/apply.js'
 import { createCache } from '../../../lib/partition/create-cache.js'
 import type { PartitionCache } from '../../../lib/partition/cache.js'
@@ -152,6 +153,8 @@ describe('the ways to narrow', function () {
       expect(sql).to.equal(query)
       expect(stats).to.deep.include({ narrowed: false, reason: 'the set holds 2 of 4 partitions, more than a share of 0.4' })
     }
+    const error: unknown = await applyCache(query, { cache, maxKeyShare: 0.4, lazy: true }).then(() => undefined, (reason: unknown) => reason)
+    expect(error, 'nobody counts a lazy set').to.be.instanceOf(InvalidArgumentError).with.property('message').that.contains('leave out one of the two')
     await cache.close()
   })
 })
