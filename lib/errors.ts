@@ -21,6 +21,11 @@ export function listSome(items: ArrayLike<unknown>, limit = NAMED_OFFENDERS): st
   return rest > 0 ? `${shown.join(', ')} and ${rest} more` : shown.join(', ')
 }
 
+/** Whether a thrown value says of itself that another attempt may help. */
+export function isTransient(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && 'isTransient' in error && error.isTransient === true
+}
+
 /** The message of anything that was thrown, errors or not. */
 export function messageOf(error: unknown): string {
   if (error instanceof Error) return error.message || error.name

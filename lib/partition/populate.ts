@@ -1,4 +1,4 @@
-import { KeyTypeError, UnsupportedQueryError } from '../errors.js'
+import { isTransient, KeyTypeError, UnsupportedQueryError } from '../errors.js'
 import type { Source } from '../source/fetcher.js'
 import type { PartitionCache, SetOptions } from './cache.js'
 import type { Fragment } from './canonical.js'
@@ -168,7 +168,7 @@ export async function computeFragment(fragment: RunnableFragment, run: Run): Pro
     const since = await cache.begin({ partitionKey })
     return { ...done('stored', await keysOf(fragment, run, signal ? AbortSignal.any([signal, timeout.signal]) : timeout.signal)), since }
   } catch (error) {
-    if (signal?.aborted || error instanceof KeyTypeError || (isTransient(error) && !timeout.signal.aborted)) throw error
+    if (signal?.aborted || error instanceof KeyTypeError || (isTransient(error) && !isCancelled(error) && !timeout.signal.aborted)) throw error
     const outcome = error instanceof TooLarge ? 'too large' : timeout.signal.aborted || isCancelled(error) ? 'timeout' : 'failed'
     return done(outcome, outcome === 'failed' ? { error } : {})
   } finally {
@@ -196,10 +196,6 @@ function startTimer(timeoutMs: number, timeout: AbortController): NodeJS.Timeout
 /** The server stopped it: statement_timeout. */
 function isCancelled(error: unknown): boolean {
   return typeof error === 'object' && error !== null && 'sqlState' in error && error.sqlState === '57014'
-}
-
-function isTransient(error: unknown): boolean {
-  return typeof error === 'object' && error !== null && 'isTransient' in error && error.isTransient === true && !isCancelled(error)
 }
 
 async function recordUnusable({ hash, sql, tables }: RunnableFragment, status: 'timeout' | 'failed', { cache, partitionKey, columns: { datatype } }: Run): Promise<void> {

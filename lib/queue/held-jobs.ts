@@ -29,11 +29,6 @@ const RETRY_MS = 100
 /** The reason of a signal of a job that is somebody else's now. */
 export class LeaseLostError extends Error {}
 
-/** Whether another attempt may help. */
-export function isTransient(error: unknown): boolean {
-  return typeof error === 'object' && error !== null && 'isTransient' in error && error.isTransient === true
-}
-
 /** The jobs of one worker: how many there are, and that their leases last. */
 export class HeldJobs {
   readonly #jobs = new Map<Lease, AbortController>()

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { isTransient, type HeldJobs, type Job } from './held-jobs.js'
+import { isTransient } from '../errors.js'
+import type { HeldJobs, Job } from './held-jobs.js'
 import { emit } from './metrics.js'
 import type { Lease, Queue } from './queue.js'
 

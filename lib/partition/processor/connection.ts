@@ -1,13 +1,10 @@
 import { InvalidArgumentError } from '../../errors.js'
 import type { PgClient, PgPool } from '../../source/postgres-session.js'
 import { PartitionBackendError } from '../backend.js'
-import { isTransientPostgres, type QueryPool, type Row } from '../backends/postgresql-store.js'
+import { isTransientPostgres, RAW, type QueryPool, type Row } from '../backends/postgresql-store.js'
 
 /** A pool of the `pg` package. */
 export type ProcessorPool = QueryPool & PgPool
-
-// text as the server sent it: nothing depends on what parsers the process has set for pg
-const RAW = { getTypeParser: () => (value: string): string => value }
 
 /** Undefined table, function, schema: there is no such processor. */
 const NOT_THERE: ReadonlySet<unknown> = new Set(['42P01', '42883', '3F000', '42704'])

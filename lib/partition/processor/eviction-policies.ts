@@ -3,9 +3,6 @@ import type { EvictionOrder } from '../backend.js'
 import { runSql, type ProcessorPool } from './connection.js'
 import type { ProcessorNames } from './names.js'
 
-/** The partition key of the policy for those without one of their own. */
-export const OTHER_KEYS = '*'
-
 const COLUMNS = { maxEntries: 'max_entries', maxBytes: 'max_bytes', maxAgeMs: 'max_age_ms', maxIdleMs: 'max_idle_ms' } as const
 
 /**

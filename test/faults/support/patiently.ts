@@ -1,4 +1,4 @@
-import { isTransient } from '../../../lib/queue/held-jobs.js'
+import { isTransient } from '../../../lib/errors.js'
 
 /** Again while a server is away. */
 export async function patiently<T>(call: () => Promise<T>): Promise<T> {
