@@ -1,5 +1,7 @@
 import { isTransient, KeyTypeError, UnsupportedQueryError } from '../errors.js'
 import type { Source } from '../source/fetcher.js'
+import { walk } from '../sql/ast.js'
+import { characterAt, parseSelect } from '../sql/grammar.js'
 import type { PartitionCache, SetOptions } from './cache.js'
 import type { Fragment } from './canonical.js'
 import { readCatalogue } from './catalogue.js'
@@ -11,6 +13,7 @@ import type { Datatype, PartitionKeyValue } from './key-types.js'
 import { narrowQuery } from './narrow.js'
 import { readOnly } from './read-only.js'
 import { readPattern } from './pattern.js'
+import { tableText } from './scope.js'
 
 /** How a query's fragments are run and kept. */
 export interface PopulateOptions extends Omit<DecomposeOptions, 'partitionKey'> {
@@ -92,7 +95,7 @@ export async function populate(sql: string, options: PopulateOptions): Promise<P
   const { source, cache, partitionKey = cache.partitionKey, concurrency = 1, params, pureFunctions } = options
   const catalogue = options.catalogue ?? await readCatalogue(source, sql)
   const reading = { partitionKey, params, pureFunctions, catalogue }
-  const fragments = decompose(sql, { ...options, ...reading }).map(fragment => ({ ...fragment, tables: tablesBehind(fragment, catalogue) }))
+  const fragments = decompose(sql, { ...options, ...reading }).map(fragment => ({ ...fragment, tables: tablesBehind(fragment, catalogue, sql) }))
   const datatype = await cache.getDatatype({ partitionKey }) ?? options.datatype
   const columns = checkKeyColumns(shapeOf(sql, reading), catalogue, datatype)
   if (catalogue?.dialect && columns.datatype !== 'integer' && columns.datatype !== 'text') {
@@ -110,15 +113,28 @@ export async function populate(sql: string, options: PopulateOptions): Promise<P
     timedOut: count('timeout'), failed: count('failed'), outdated: count('outdated'), outcomes }
 }
 
+/** Where a query names a table first. */
+function positionOf(table: string, sql: string): number | undefined {
+  let location: number | undefined
+  walk(parseSelect(sql), ({ RangeVar: named }) => {
+    if (named && tableText(named.schemaname, named.relname) === table) location ??= named.location
+  })
+  return characterAt(sql, location)
+}
+
 /**
- * The tables that a fragment's set comes from: behind a view's name those it reads, so that `invalidate` finds it by any of them.
+ * The tables that a fragment's set comes from: behind a view's name those it reads, so that `invalidate` finds it by any of them. `sql` is the query
+ * that whoever asked for the set knows.
  *
  * @throws {UnsupportedQueryError} one of them shows other rows to other users, in other sessions or later
  */
-export function tablesBehind({ tables }: Pick<Fragment, 'tables'>, catalogue: Catalogue | undefined): string[] {
+export function tablesBehind({ tables }: Pick<Fragment, 'tables'>, catalogue: Catalogue | undefined, sql: string): string[] {
   const behind = tables.flatMap(table => {
     const { hazard, sources = [] } = catalogue?.relation?.(table) ?? {}
-    if (hazard !== undefined) throw new UnsupportedQueryError({ construct: hazard, reason: 'a set of partitions would hold for this session and this moment only' })
+    if (hazard !== undefined) {
+      const position = positionOf(table, sql)
+      throw new UnsupportedQueryError({ construct: hazard, ...(position === undefined ? {} : { position }), reason: 'a set of partitions would hold for this session and this moment only' })
+    }
     return sources.length === 0 ? [table] : sources
   })
   return [...new Set(behind)].sort()

@@ -95,27 +95,28 @@ function isUnsteadyCast(arg: Node, plain: ReadonlySet<string>): boolean {
 }
 
 /** What makes a view answer otherwise while its tables stay as they are. `rows`: the tables behind it. */
-function hazardOfView({ definition, unsteady }: RelationRow, rows: readonly RelationRow[], volatility: FunctionVolatility): string | undefined {
+function hazardOfView({ root, name, isTop, definition, unsteady }: RelationRow, rows: readonly RelationRow[], volatility: FunctionVolatility): string | undefined {
   if (definition === null) return undefined
+  const view = isTop ? `the view ${name}` : `the view ${name} behind ${root}`
   const select = queryOf(definition)
-  if (!select) return 'a view that could not be read'
+  if (!select) return `${view}, which could not be read`
   const plain = plainNames(select, rows)
   let hazard: string | undefined
   walk(select, (node: Node & Partial<Select>) => {
-    if ((node.limitCount || node.limitOffset) && !node.sortClause) hazard ??= 'a view with LIMIT without ORDER BY'
-    if (isDistinctOn(node.distinctClause) && !node.sortClause) hazard ??= 'a view with DISTINCT ON without ORDER BY'
-    if (node.SQLValueFunction) hazard ??= `a view with ${node.SQLValueFunction.op.replace('SVFOP_', '').toLowerCase()}`
-    if (node.RangeTableSample) hazard ??= 'a view with TABLESAMPLE'
-    if (orderShownBy(node)) hazard ??= `a view with ${namesOf(node.FuncCall?.funcname).at(-1) ?? 'an aggregate of JSON'}, which shows the order of rows`
+    if ((node.limitCount || node.limitOffset) && !node.sortClause) hazard ??= `${view} with LIMIT without ORDER BY`
+    if (isDistinctOn(node.distinctClause) && !node.sortClause) hazard ??= `${view} with DISTINCT ON without ORDER BY`
+    if (node.SQLValueFunction) hazard ??= `${view} with ${node.SQLValueFunction.op.replace('SVFOP_', '').toLowerCase()}`
+    if (node.RangeTableSample) hazard ??= `${view} with TABLESAMPLE`
+    if (orderShownBy(node)) hazard ??= `${view} with ${namesOf(node.FuncCall?.funcname).at(-1) ?? 'an aggregate of JSON'}, which shows the order of rows`
     if (node.FuncCall) {
       const names = namesOf(node.FuncCall.funcname)
-      if (!isAggregate(names.at(-1)!) && !['immutable', 'set'].includes(volatilityOf(names, volatility))) hazard ??= `a view with the function ${names.at(-1)!}, which is not immutable`
+      if (!isAggregate(names.at(-1)!) && !['immutable', 'set'].includes(volatilityOf(names, volatility))) hazard ??= `${view} with the function ${names.at(-1)!}, which is not immutable`
     }
     const type = node.TypeCast && namesOf(node.TypeCast.typeName.names).at(-1)
-    if (isTimeType(type) && !node.TypeCast?.arg.A_Const) hazard ??= `a view with a cast to ${type}, which may depend on the session`
-    if (node.TypeCast && !node.TypeCast.arg.A_Const && !isPlainType(type!) && isUnsteadyCast(node.TypeCast.arg, plain)) hazard ??= 'a view with a cast that may depend on the session'
+    if (isTimeType(type) && !node.TypeCast?.arg.A_Const) hazard ??= `${view} with a cast to ${type}, which may depend on the session`
+    if (node.TypeCast && !node.TypeCast.arg.A_Const && !isPlainType(type!) && isUnsteadyCast(node.TypeCast.arg, plain)) hazard ??= `${view} with a cast that may depend on the session`
   })
-  return hazard ?? (unsteady === null ? undefined : `a view with an operator or a cast (${unsteady}) that may depend on the session`)
+  return hazard ?? (unsteady === null ? undefined : `${view} with an operator or a cast (${unsteady}) that may depend on the session`)
 }
 
 /** What is known of each name. */

@@ -61,7 +61,7 @@ async function compute(job: Job, options: FragmentJobOptions): Promise<NonNullab
   const { columns, catalogue } = await keyColumnsOf(sql, await cache.getDatatype({ partitionKey }) ?? item.datatype, source)
   const run: Run = { cache, source, partitionKey, columns,
     options: { cache, source, timeoutMs, maxKeys, ttlMs, pureFunctions, catalogue, restrict, signal: job.signal, retry: rerun !== undefined || attempt > 1, force: rerun === 'all' } }
-  const fragment: RunnableFragment = { sql, hash, conditions: [], tables: tables && tablesBehind({ tables }, catalogue) }
+  const fragment: RunnableFragment = { sql, hash, conditions: [], tables: tables && tablesBehind({ tables }, catalogue, sql) }
   return { ...await computeFragment(fragment, run), fragment, run }
 }
 

@@ -253,6 +253,19 @@ describe('a narrowed query answers the same rows', function () {
     })
   }
 
+  it('because sets of views that read the clock are not kept, which the refusal names, with their place in the query', async () => {
+    await client.query('CREATE TABLE a (region_id int, x int); CREATE VIEW w AS SELECT *, now() AS t FROM a; CREATE VIEW v AS SELECT region_id, x FROM w')
+    const { populate } = await import('../../../lib/partition/populate.js')
+    const { createCache } = await import('../../../lib/partition/create-cache.js')
+    const cache = await createCache('memory', 'region_id')
+    const refusals: readonly (readonly [name: string, view: string])[] = [['w', 'the view w'], ['public.w', 'the view w'], ['v', 'the view w behind v']]
+    for (const [name, view] of refusals) {
+      const query = `SELECT 'ü' FROM a JOIN ${name} AS z USING (region_id) WHERE z.x = 1`
+      const error: unknown = await populate(query, { source, cache }).then(() => undefined, (reason: unknown) => reason)
+      expect(error).to.deep.include({ code: 'ERR_UNSUPPORTED_QUERY', construct: `${view} with the function now, which is not immutable`, position: query.indexOf(name) })
+    }
+  })
+
   const outer = ['NOT EXISTS (SELECT 1 FROM closed WHERE p = pid AND closed.region = poi.region_id)', 'EXISTS (SELECT 1 FROM closed WHERE p = pid AND closed.region = poi.region_id + 1)', 'pid = ALL (SELECT (SELECT max(p) FROM closed WHERE pid = p))',
     'NOT EXISTS (SELECT 1 FROM closed, closed d WHERE closed.p = d.p AND d.p = pid)', 'poi.x = (SELECT count(*) FROM closed, (SELECT p FROM closed WHERE p = pid) v)']
   for (const condition of outer) {
