@@ -1,38 +1,59 @@
+import { emit } from './metrics.js'
 import { openQueues } from './open-queues.js'
+import { QueueError } from './queue-store.js'
 import type { Queues } from './queue.js'
 
 /** How long queues stay open after their last use. */
 const IDLE_MS = 500
 
-let shared: Promise<Queues> | undefined
-let users = 0
-let closing: NodeJS.Timeout | undefined
+/** Queues that were opened once for the calls of this process. */
+interface Opened {
+  readonly opening: Promise<Queues>
+  /** Calls that have them in their hands. */
+  users: number
+  closing?: NodeJS.Timeout
+}
+
+/** What the next call gets; others may still be in use by calls that began before trouble with them. */
+let shared: Opened | undefined
 
 /**
  * Runs `work` with the queues that were passed in, else with those of the environment: opened once for all calls of a process, and
  * closed when none has used them for half a second, so that neither a burst of calls opens many connections nor a process is kept from
- * ending.
+ * ending. A call that fails takes them from nobody: after trouble with the queues the next call opens others, and these are closed when
+ * the last of their users is done.
  */
 export async function withQueues<T>(given: Queues | undefined, work: (queues: Queues) => Promise<T>): Promise<T> {
   if (given) return work(given)
-  clearTimeout(closing)
-  users++
-  const opening = shared ??= openQueues()
+  const opened = shared ??= { opening: openQueues(), users: 0 }
+  clearTimeout(opened.closing)
+  opened.users++
+  let isOpen = false
   try {
-    return await work(await opening)
+    const queues = await opened.opening
+    isOpen = true
+    return await work(queues)
   } catch (error) {
-    // what could not be opened, or lost its server, is opened anew by the next call
-    if (shared === opening) shared = undefined
-    void opening.then(queues => queues.close(), () => {})
+    // an argument that was refused says nothing about the queues
+    if (!isOpen || error instanceof QueueError) drop(opened)
     throw error
   } finally {
-    users--
-    if (users === 0 && shared) closing = setTimeout(() => { void close() }, IDLE_MS)
+    opened.users--
+    if (opened.users === 0) {
+      if (shared !== opened) void close(opened)
+      else opened.closing = setTimeout(() => { void close(opened) }, IDLE_MS)
+    }
   }
 }
 
-async function close(): Promise<void> {
-  const open = shared
-  shared = undefined
-  await (await open)?.close()
+function drop(opened: Opened): void {
+  if (shared === opened) shared = undefined
+}
+
+async function close(opened: Opened): Promise<void> {
+  drop(opened)
+  // what could not be opened was told to its callers
+  const queues = await opened.opening.catch(() => undefined)
+  // nobody waits for this any more
+  await queues?.close().catch((error: unknown) => { emit('millrace:queue:trouble', { where: 'closing the queues', error }) })
 }
