@@ -4,7 +4,7 @@ import { partitionEvictor, type EvictionRound, type PartitionEvictorOptions } fr
 
 /** A worker that keeps a cache within its limits. */
 export interface KeepEvictingOptions extends PartitionEvictorOptions {
-  /** Between two rounds, in ms (default 60,000). */
+  /** Between two rounds, in ms (default 60,000): at least 1, waits of more than 24 days are cut to that. */
   everyMs?: number | undefined
   /** Rounds in all (default: until aborted). */
   rounds?: number | undefined
@@ -25,7 +25,7 @@ export interface EvictionTotals {
  * Carry out an eviction policy again and again until `signal` aborts, which is the normal end: the removal in progress is
  * finished, and the totals are the answer. Passing trouble with the backend is left to the next round.
  *
- * @throws {InvalidArgumentError} the policy, or an order that the backend cannot go by
+ * @throws {InvalidArgumentError} the policy, `everyMs`, `rounds`, or an order that the backend cannot go by
  * @throws {PartitionBackendError} trouble that does not pass by itself
  */
 export async function keepEvicting({ everyMs = 60_000, rounds, onRound, ...options }: KeepEvictingOptions): Promise<EvictionTotals> {

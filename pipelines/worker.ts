@@ -4,6 +4,7 @@ import { checkNumber } from '../lib/check-number.js'
 import { HeldJobs, LeaseLostError } from '../lib/queue/held-jobs.js'
 import type { Queue, Queues } from '../lib/queue/queue.js'
 import { withQueues } from '../lib/queue/shared-queues.js'
+import { timerMs } from '../lib/timers.js'
 import { queueSource } from '../streams/queue-source.js'
 
 /** What both workers take. */
@@ -32,7 +33,7 @@ export async function work({ queues, signal, untilEmpty = false, leaseMs = 30_00
     let grace: NodeJS.Timeout | undefined
     const onAbort = (): void => {
       stop.abort(signal?.reason)
-      grace = setTimeout(() => { held.cancel(new LeaseLostError('the worker stops')) }, stopGraceMs)
+      grace = setTimeout(() => { held.cancel(new LeaseLostError('the worker stops')) }, timerMs(stopGraceMs))
     }
     if (signal?.aborted) onAbort()
     signal?.addEventListener('abort', onAbort, { once: true })

@@ -7,6 +7,7 @@ import type { FetchedBatch } from '../batch/window.js'
 import { BatchFailedError, ColumnNotFoundError, FetcherContractError, InvalidArgumentError, JSONParseError, MillraceError, SchemaConflictError } from '../errors.js'
 import type { Fetcher, FetchRequest, FetchResult } from '../source/fetcher.js'
 import { arrayFetchOf } from '../source/source-fetcher.js'
+import { timerMs } from '../timers.js'
 import type { RequestColumns } from './request-columns.js'
 import { RowCollector } from './row-collector.js'
 import { rowSlots } from './row-slots.js'
@@ -34,9 +35,6 @@ export interface FetchSettings {
 export type FetchOutcome =
   | { batch: FetchedBatch, mistakes: readonly MillraceError[], retries: number }
   | { failed: unknown, retries: number }
-
-/** The longest a timer can wait: 24 days. More would fire at once. */
-const MAX_TIMER_MS = 2 ** 31 - 1
 
 /** First pause before another attempt, in ms; doubled each time, with jitter. */
 const RETRY_PAUSE_MS = 100
@@ -85,7 +83,7 @@ async function attemptFetch({ fetcher, table, columns, idColumn, columnTypes, fe
   signal.addEventListener('abort', stop, { once: true })
   if (signal.aborted) stop()
   const timer = fetchTimeoutMs > 0
-    ? setTimeout(() => abort.abort(new Error(`the fetcher gave no complete answer within ${fetchTimeoutMs} ms`)), Math.min(fetchTimeoutMs, MAX_TIMER_MS)) : undefined
+    ? setTimeout(() => abort.abort(new Error(`the fetcher gave no complete answer within ${fetchTimeoutMs} ms`)), timerMs(fetchTimeoutMs)) : undefined
   try {
     abort.signal.throwIfAborted()
     const request: FetchRequest = { columns: columns.bases, paths: columns.paths.map(({ name }) => name),

@@ -2,6 +2,7 @@ import { isTransient, KeyTypeError, UnsupportedQueryError } from '../errors.js'
 import type { Source } from '../source/fetcher.js'
 import { walk } from '../sql/ast.js'
 import { characterAt, parseSelect } from '../sql/grammar.js'
+import { timerMs } from '../timers.js'
 import type { PartitionCache, SetOptions } from './cache.js'
 import type { Fragment } from './canonical.js'
 import { readCatalogue } from './catalogue.js'
@@ -206,7 +207,7 @@ export async function storeFragment(fragment: RunnableFragment, { outcome, keys,
 }
 
 function startTimer(timeoutMs: number, timeout: AbortController): NodeJS.Timeout | undefined {
-  return timeoutMs > 0 ? setTimeout(() => { timeout.abort(new Error('the fragment took too long')) }, timeoutMs) : undefined
+  return timeoutMs > 0 ? setTimeout(() => { timeout.abort(new Error('the fragment took too long')) }, timerMs(timeoutMs)) : undefined
 }
 
 /** The server stopped it: statement_timeout. */

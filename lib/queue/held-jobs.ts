@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { timerMs } from '../timers.js'
 import { emit } from './metrics.js'
 import { QueueError } from './queue-store.js'
 import type { Lease, NackOptions } from './queue.js'
@@ -42,7 +43,7 @@ export class HeldJobs {
   constructor({ leaseMs, maxHeld }: HeldJobsOptions) {
     this.#maxHeld = maxHeld
     this.#leaseMs = leaseMs
-    this.#timer = setInterval(() => { void this.#beat() }, Math.max(1, leaseMs / BEATS))
+    this.#timer = setInterval(() => { void this.#beat() }, timerMs(Math.max(1, leaseMs / BEATS)))
   }
 
   get size(): number {

@@ -1,5 +1,6 @@
 import { checkInteger, checkNumber } from '../check-number.js'
 import { InvalidArgumentError, messageOf } from '../errors.js'
+import { timerMs } from '../timers.js'
 import { coalesce } from './coalesce.js'
 import { emit } from './metrics.js'
 import { decodeParameters } from './parameters.js'
@@ -24,7 +25,6 @@ export interface LeaseQueueOptions {
 
 const DEFAULT_LEASE_MS = 30_000
 const DEFAULT_DEAD_LIMIT = 1000
-const MAX_TIMER_MS = 2 ** 31 - 1
 const MAX_ERROR_LENGTH = 2000
 
 /** What an error leaves behind with its job. */
@@ -117,7 +117,7 @@ export function leaseQueue({ name, provider, store, maxAttempts, pollMs, closed 
       const { leases, waitMs = pollMs } = await takeNow(count, leaseMs)
       const left = until - performance.now()
       if (leases.length > 0 || left <= 0) return leases
-      await waiting.wait(seen, Math.min(left, Math.max(1, waitMs), pollMs, MAX_TIMER_MS), signal)
+      await waiting.wait(seen, timerMs(Math.min(left, Math.max(1, waitMs), pollMs)), signal)
       if (closed.aborted) return []
     }
   }

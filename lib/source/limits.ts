@@ -1,3 +1,4 @@
+import { timerMs } from '../timers.js'
 import { abortError, silenceError } from './source-error.js'
 
 /** What ends a wait for a database. */
@@ -19,7 +20,7 @@ export async function settled<T>({ signal, timeoutMs }: Waits, work: () => Promi
     stop(error)
   }
   const onAbort = (): void => end(abortError(signal!))
-  const timer = timeoutMs > 0 ? setTimeout(() => end(silenceError(timeoutMs)), timeoutMs) : undefined
+  const timer = timeoutMs > 0 ? setTimeout(() => end(silenceError(timeoutMs)), timerMs(timeoutMs)) : undefined
   signal?.addEventListener('abort', onAbort, { once: true })
   try {
     return await work()
@@ -49,7 +50,7 @@ export function taken<T>(take: () => Promise<T>, { signal, waitMs, giveBack, wha
     }
     const onAbort = (): void => finish(() => reject(abortError(signal!)))
     const timer = waitMs > 0 ? setTimeout(() => finish(() =>
-      reject(Object.assign(new Error(`${what} for ${waitMs} ms`), { code: 'ETIMEDOUT' }))), waitMs) : undefined
+      reject(Object.assign(new Error(`${what} for ${waitMs} ms`), { code: 'ETIMEDOUT' }))), timerMs(waitMs)) : undefined
     signal?.addEventListener('abort', onAbort, { once: true })
     take().then(value => {
       if (isOver) giveBack(value)

@@ -1,3 +1,4 @@
+import { timerMs } from '../timers.js'
 import type { MySqlLease } from './mysql-session.js'
 import { mysqlReader, type MySqlField, type MySqlReader } from './mysql-types.js'
 import type { Waits } from './limits.js'
@@ -145,7 +146,7 @@ async function silence(progress: () => number, timeoutMs: number, wait: (wake: (
           if (progress() === seen) return reject(silenceError(timeoutMs))
           seen = progress()
           arm()
-        }, timeoutMs)
+        }, timerMs(timeoutMs))
       }
       arm()
       wait(() => { if (isOver()) resolve() })

@@ -1,3 +1,5 @@
+import { timerMs } from '../timers.js'
+
 /** A closing statement gets this long to end by itself, then it is cancelled, then the connection is cut. */
 const CLOSE_GRACE_MS = 200
 const CUT_AFTER_MS = 1200
@@ -53,6 +55,6 @@ export function watchSilence(timeoutMs: number, heard: () => boolean, onSilence:
   const watchdog = setInterval(() => {
     silent = heard() ? 0 : silent + 1
     if (silent >= 4) onSilence()
-  }, Math.max(1, timeoutMs / 4))
+  }, timerMs(Math.max(1, timeoutMs / 4)))
   return () => clearInterval(watchdog)
 }

@@ -16,7 +16,7 @@ describe('keepEvicting', () => {
     const cache = await cacheOf(5)
     const stop = new AbortController()
     const rounds: EvictionRound[] = []
-    const totals = await keepEvicting({ cache, policy: { maxEntries: 2 }, everyMs: 0, signal: stop.signal, onRound: round => {
+    const totals = await keepEvicting({ cache, policy: { maxEntries: 2 }, everyMs: 1, signal: stop.signal, onRound: round => {
       rounds.push(round)
       void cache.setSet(`more ${round.round}`, [1])
       if (round.round === 3) stop.abort()
@@ -31,6 +31,16 @@ describe('keepEvicting', () => {
     const stop = new AbortController()
     const totals = await keepEvicting({ cache, policy: { maxEntries: 0 }, everyMs: 2 ** 31 - 1, signal: stop.signal, onRound: () => { setImmediate(() => stop.abort()) } })
     expect(totals).to.include({ rounds: 1, evicted: 3 })
+  })
+
+  it('refuses a pause that would never rest, and rounds that cannot be counted', async () => {
+    const cache = await cacheOf(1)
+    for (const [options, argument] of [[{ everyMs: NaN }, 'everyMs'], [{ everyMs: -5 }, 'everyMs'], [{ everyMs: 0 }, 'everyMs'], [{ everyMs: Infinity }, 'everyMs'],
+      [{ rounds: NaN }, 'rounds'], [{ rounds: 1.5 }, 'rounds'], [{ rounds: -1 }, 'rounds']] as const) {
+      const error: unknown = await keepEvicting({ cache, policy: { maxEntries: 0 }, rounds: 2, ...options }).catch((thrown: unknown) => thrown)
+      expect(error, JSON.stringify(options)).to.include({ code: 'ERR_INVALID_ARGUMENT', argument })
+    }
+    expect((await cache.getAllKeys()).length).to.equal(1)
   })
 
   it('stops between two removals when it is aborted in a round', async () => {
@@ -53,9 +63,9 @@ describe('keepEvicting', () => {
       if (++calls === 1) throw new PartitionBackendError({ backend: 'test', action: 'could not reach it', isTransient })
       return []
     } })
-    expect(await keepEvicting({ cache: failing(true), policy: { maxEntries: 1 }, everyMs: 0, rounds: 2 })).to.deep.equal({ rounds: 2, failed: 1, evicted: 0, evictedBytes: 0 })
+    expect(await keepEvicting({ cache: failing(true), policy: { maxEntries: 1 }, everyMs: 1, rounds: 2 })).to.deep.equal({ rounds: 2, failed: 1, evicted: 0, evictedBytes: 0 })
     calls = 0
-    const error: unknown = await keepEvicting({ cache: failing(false), policy: { maxEntries: 1 }, everyMs: 0, rounds: 2 }).catch((thrown: unknown) => thrown)
+    const error: unknown = await keepEvicting({ cache: failing(false), policy: { maxEntries: 1 }, everyMs: 1, rounds: 2 }).catch((thrown: unknown) => thrown)
     expect(error).to.include({ code: 'ERR_PARTITION_BACKEND' })
     expect(await keepEvicting({ cache: failing(false), policy: {} }).catch((thrown: unknown) => thrown)).to.include({ code: 'ERR_INVALID_ARGUMENT' })
   })

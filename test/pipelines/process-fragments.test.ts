@@ -113,6 +113,11 @@ describe('the partition cache\'s workers', function () {
     expect((await cache.get(large.hash))?.size).to.equal(50)
   })
 
+  it('let a fragment run for longer than a timer can wait', async () => {
+    await pushToQueryFragmentQueue(fragment('SELECT DISTINCT city FROM poi, pg_sleep(0.1)'), { partitionKey: 'city', datatype: 'integer', queues })
+    expect(await processFragments({ ...settings(), timeoutMs: 30 * 86_400_000 })).to.include({ stored: 1, timedOut: 0 })
+  })
+
   it('run nothing that writes, and no second statement', async () => {
     const writes = ['DELETE FROM poi RETURNING city', 'SELECT city FROM poi; DELETE FROM poi', "WITH gone AS (DELETE FROM poi RETURNING city) SELECT city FROM gone", "SELECT setval('poi_id_seq', 1)"]
     await pushToQueryFragmentQueue(writes.map(sql => fragment(sql)), { partitionKey: 'city', datatype: 'integer', queues })

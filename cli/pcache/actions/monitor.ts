@@ -3,6 +3,7 @@ import { metrics, type Metrics } from '../../../lib/queue/metrics.js'
 import type { PartitionCache } from '../../../lib/partition/cache.js'
 import type { Source } from '../../../lib/source/fetcher.js'
 import type { Queues } from '../../../lib/queue/queue.js'
+import { timerMs } from '../../../lib/timers.js'
 import { processFragments } from '../../../pipelines/process-fragments.js'
 import { processQueries } from '../../../pipelines/process-queries.js'
 import { EXIT } from '../../failure.js'
@@ -73,7 +74,7 @@ async function workOn(options: MonitorOptions, session: Session, { queues, cache
   const stop = new AbortController()
   const signal = AbortSignal.any([session.signal, stop.signal])
   const both = { queues, signal, leaseMs: options.lease, stopGraceMs: options.grace }
-  const status = setInterval(() => { void report() }, options.interval ?? (options.watch ? WATCH_INTERVAL_MS : DEFAULT_INTERVAL_MS))
+  const status = setInterval(() => { void report() }, timerMs(options.interval ?? (options.watch ? WATCH_INTERVAL_MS : DEFAULT_INTERVAL_MS)))
   try {
     const queries = processQueries({ ...both, untilEmpty: options.close ?? false, source, ...variantsOf(options) })
     const fragments = processFragments({ ...both, untilEmpty: options.close ? queries : false, source, cache, concurrency,

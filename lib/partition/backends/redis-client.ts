@@ -1,4 +1,5 @@
 import { InvalidArgumentError, MissingDependencyError, messageOf } from '../../errors.js'
+import { timerMs } from '../../timers.js'
 import { PartitionBackendError } from '../backend.js'
 import { redisSubscription } from './redis-subscriber.js'
 
@@ -118,7 +119,7 @@ export async function redisCommands(type: string, options: RedisOptions): Promis
   async function settled<T>(action: string, reply: () => Promise<T>): Promise<T> {
     let timer: NodeJS.Timeout | undefined
     const silence = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => { reject(new Error(`no answer within ${timeoutMs} ms`)) }, timeoutMs)
+      timer = setTimeout(() => { reject(new Error(`no answer within ${timeoutMs} ms`)) }, timerMs(timeoutMs))
     })
     try {
       return await Promise.race([reply(), silence])

@@ -1,3 +1,5 @@
+import { timerMs } from '../../timers.js'
+
 /** A second connection like the client's, by what both drivers have. */
 interface Duplicate {
   duplicate(): Duplicate
@@ -29,7 +31,7 @@ export async function redisSubscription(client: { callBuffer?: unknown }, channe
     heard()
   })().catch(() => { /* whoever waits polls; its commands say what is wrong */ })
   let timer: NodeJS.Timeout | undefined
-  await Promise.race([ready, new Promise(resolve => { timer = setTimeout(resolve, timeoutMs) })])
+  await Promise.race([ready, new Promise(resolve => { timer = setTimeout(resolve, timerMs(timeoutMs)) })])
   clearTimeout(timer)
   return async () => {
     isOver = true
