@@ -1,6 +1,6 @@
 import { checkInteger, checkNumber } from '../lib/check-number.js'
 import { InvalidArgumentError } from '../lib/errors.js'
-import type { FragmentJobOptions, FragmentRun } from '../lib/queue/fragment-jobs.js'
+import type { FragmentJobOptions, FragmentRun, FragmentJobEnd } from '../lib/queue/fragment-jobs.js'
 import { fragmentRunner } from '../streams/fragment-runner.js'
 import { partitionSink } from '../streams/partition-sink.js'
 import { work, type WorkerOptions } from './worker.js'
@@ -13,7 +13,7 @@ export interface FragmentWorkReport {
   readonly tooLarge: number
   readonly timedOut: number
   readonly failed: number
-  /** Given back, or somebody else's by the time they were done. */
+  /** Given back (its tables were invalidated meanwhile, a server was away, the worker stops), or somebody else's by the time they were done. */
   readonly returned: number
 }
 
@@ -25,7 +25,7 @@ export interface ProcessFragmentsOptions extends WorkerOptions, FragmentJobOptio
   onProgress?: ((report: FragmentWorkReport) => void) | undefined
 }
 
-const COUNTED = { stored: 'stored', cached: 'cached', skipped: 'skipped', 'too large': 'tooLarge', timeout: 'timedOut', failed: 'failed', outdated: 'returned' } as const
+const COUNTED = { stored: 'stored', cached: 'cached', skipped: 'skipped', 'too large': 'tooLarge', timeout: 'timedOut', failed: 'failed', outdated: 'returned', lost: 'returned', returned: 'returned' } as const satisfies Record<FragmentJobEnd, keyof FragmentWorkReport>
 
 /**
  * Takes fragments from the outgoing queue, runs them in read-only transactions, and keeps their sets. Only what is about to run is
@@ -36,8 +36,8 @@ const COUNTED = { stored: 'stored', cached: 'cached', skipped: 'skipped', 'too l
 export async function processFragments({ onProgress, queues, signal, untilEmpty, leaseMs, stopGraceMs, concurrency = 2, ...options }: ProcessFragmentsOptions): Promise<FragmentWorkReport> {
   checkOptions({ ...options, concurrency })
   let report: FragmentWorkReport = { stored: 0, cached: 0, skipped: 0, tooLarge: 0, timedOut: 0, failed: 0, returned: 0 }
-  const onDone = ({ computed }: FragmentRun): void => {
-    const name = computed ? COUNTED[computed.outcome] : 'returned'
+  const onDone = (_: FragmentRun, end: FragmentJobEnd): void => {
+    const name = COUNTED[end]
     report = { ...report, [name]: report[name] + 1 }
     onProgress?.(report)
   }

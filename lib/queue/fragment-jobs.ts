@@ -22,12 +22,16 @@ export interface FragmentJobOptions extends Pick<PopulateOptions, 'timeoutMs' | 
   retryDelayMs?: number | undefined
 }
 
-/** A fragment that was run for a job, or what stood in the way. */
-export interface FragmentRun {
-  readonly job: Job
-  /** Undefined where the job was not run to an end: it was given back, or was somebody else's. */
-  readonly computed: (ComputedFragment & { readonly fragment: RunnableFragment, readonly run: Run }) | undefined
-}
+/** What became of a job; 'returned': it was given back, as its source or cache was away. */
+export type FragmentJobEnd = FragmentEnd | 'returned'
+
+/** What a job's fragment came to. */
+type Computed = ComputedFragment & { readonly fragment: RunnableFragment, readonly run: Run }
+
+/** A fragment that was run for a job, or what became of the job instead: it is settled already. */
+export type FragmentRun =
+  | { readonly job: Job, readonly computed: Computed }
+  | { readonly job: Job, readonly computed: undefined, readonly end: FragmentJobEnd }
 
 const LONGEST_DELAY_MS = 60_000
 const FRAGMENT_HASH = /^[0-9a-f]{64}$/
@@ -51,7 +55,7 @@ async function keyColumnsOf(sql: string, datatype: Datatype | undefined, source:
   return { columns: checkKeyColumns(tiedIn(pattern), catalogue, datatype), catalogue }
 }
 
-async function compute(job: Job, options: FragmentJobOptions): Promise<NonNullable<FragmentRun['computed']>> {
+async function compute(job: Job, options: FragmentJobOptions): Promise<Computed> {
   const { item, attempt } = job.lease
   const { cache, source, timeoutMs, maxKeys, ttlMs, pureFunctions, restrict } = options
   const { sql, hash, partitionKey, tables, rerun } = item
@@ -85,7 +89,7 @@ export async function runFragmentJob(job: Job, options: FragmentJobOptions): Pro
     return { job, computed: await compute(job, options) }
   } catch (error) {
     await giveBack(error).catch((trouble: unknown) => { emit('millrace:queue:trouble', { where: 'giving a job back', error: trouble }) })
-    return { job, computed: undefined }
+    return { job, computed: undefined, end: job.signal.aborted ? 'lost' : isTransient(error) ? 'returned' : 'failed' }
   }
 
   async function giveBack(error: unknown): Promise<void> {
@@ -103,44 +107,45 @@ export async function runFragmentJob(job: Job, options: FragmentJobOptions): Pro
   }
 }
 
-
 /**
- * Stores what was computed, if the job is still held, and settles it. Never fails but where the cache refuses what it is given.
+ * Stores what was computed, if the job is still held, and settles it; answers what became of the job in the end. Fails only with the queue.
  *
  * A set and "unusable" leave the queue at once; what was too large, timed out, or failed for good is recorded in the cache and a dead letter, so
  * that it is seen, and run again when it is asked for.
  */
-export async function storeFragmentJob({ job, computed }: FragmentRun, { cache, retryDelayMs }: FragmentJobOptions): Promise<void> {
-  if (!computed) return
+export async function storeFragmentJob(given: FragmentRun, { cache, retryDelayMs }: FragmentJobOptions): Promise<FragmentJobEnd> {
+  if (!given.computed) return given.end
+  const { job, computed } = given
   const { outcome, error, keys, ms } = computed
   try {
     // whoever lost the job must not overwrite what its new holder stored
     while (await job.isHeld()) {
       try {
         const isStored = await storeFragment(computed.fragment, computed, computed.run)
-        if (isStored) await settle()
-        else {
-          // an invalidation overtook it: run anew, which is not the job's fault
-          ended(job, 'outdated', ms)
-          await job.nack({ counts: false })
-        }
-        return
+        if (isStored) return await settle()
+        // an invalidation overtook it: run anew, which is not the job's fault
+        ended(job, 'outdated', ms)
+        await job.nack({ counts: false })
+        return 'outdated'
       } catch (trouble) {
         if (!isTransient(trouble)) throw trouble
         await untilAnswers('cache', () => cache.getPartitionKeys(), job.signal)
       }
     }
     ended(job, 'lost', ms)
+    return 'lost'
   } catch (trouble) {
-    if (job.signal.aborted) ended(job, 'lost', ms)
-    else ended(job, 'failed', ms, { error: trouble })
+    const end = job.signal.aborted ? 'lost' : 'failed'
+    ended(job, end, ms, end === 'failed' ? { error: trouble } : {})
     await job.nack({ error: trouble, dead: isPermanent(trouble), counts: !job.signal.aborted, delayMs: delayBefore(job.lease.attempt, retryDelayMs) })
+    return end
   }
 
-  async function settle(): Promise<void> {
+  async function settle(): Promise<FragmentJobEnd> {
     ended(job, outcome, ms, { keys: keys?.size, error })
     if (outcome === 'stored' || outcome === 'cached' || outcome === 'skipped') await job.ack()
     else await job.nack({ error: error ?? new Error(outcome === 'timeout' ? 'it took too long' : 'its set is too large'),
       dead: outcome !== 'failed' || isPermanent(error), delayMs: delayBefore(job.lease.attempt, retryDelayMs) })
+    return outcome
   }
 }

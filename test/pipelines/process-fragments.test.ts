@@ -139,7 +139,7 @@ describe('the partition cache\'s workers', function () {
   it('refuse to keep a set under the hash of another fragment', async () => {
     const real = decompose(QUERY, { partitionKey: 'city' })[0]!
     await pushToQueryFragmentQueue(fragment('SELECT DISTINCT city FROM poi WHERE false', real.hash), { partitionKey: 'city', queues })
-    expect(await processFragments(settings())).to.include({ returned: 1, stored: 0 })
+    expect(await processFragments(settings())).to.include({ failed: 1, returned: 0, stored: 0 })
     expect([await cache.exists(real.hash), (await queues.outgoing.dead()).length]).to.deep.equal([false, 1])
   })
 
@@ -147,7 +147,7 @@ describe('the partition cache\'s workers', function () {
     await pool.query('CREATE TABLE visits (city int, at timestamptz)')
     const steady = decompose("SELECT * FROM visits WHERE at > '2024-01-01 00:00+00'", { partitionKey: 'city' })[0]!
     await pushToQueryFragmentQueue([decompose("SELECT * FROM visits WHERE at > '2024-01-01'", { partitionKey: 'city' })[0]!, steady], { partitionKey: 'city', datatype: 'integer', queues })
-    expect(await processFragments(settings())).to.include({ stored: 1, returned: 1 })
+    expect(await processFragments(settings())).to.include({ stored: 1, failed: 1, returned: 0 })
     const [dead] = await queues.outgoing.dead()
     expect([await cache.getAllKeys(), dead!.attempts]).to.deep.equal([[steady.hash], 1])
     expect(dead!.error).to.contain('depends on the session')
@@ -269,9 +269,27 @@ describe('the partition cache\'s workers', function () {
     await queues.outgoing.clear()
     await cache.setSet(one.hash, [7])
     slow.open()
-    await done
+    expect(await done).to.include({ stored: 0, returned: 1 })
     expect([...await cache.get(one.hash) ?? []]).to.deep.equal([7])
     expect((await metrics()).fragments.lost).to.equal(1)
+  })
+
+  it('report what an invalidation overtook as returned, and as stored once it is', async () => {
+    await pushToQueryFragmentQueue({ ...fragment('SELECT DISTINCT city FROM poi WHERE size = 2'), tables: ['poi'] }, { partitionKey: 'city', datatype: 'integer', queues })
+    const slow = gated()
+    const done = processFragments({ ...settings(), source: slow })
+    await until(() => slow.running === 1)
+    await cache.invalidate({ table: 'poi' })
+    slow.open()
+    expect(await done).to.include({ stored: 1, returned: 1 })
+  })
+
+  it('report a set that the cache refused as failed', async () => {
+    const bits = await createCache('postgresql_bit', 'city', 'integer', { pool })
+    await pushToQueryFragmentQueue(fragment('SELECT -5 AS city'), { partitionKey: 'city', queues })
+    expect(await processFragments({ ...settings(), cache: bits })).to.include({ stored: 0, failed: 1 })
+    expect((await queues.outgoing.dead()).map(({ error }) => error).join()).to.match(/-5 is negative/)
+    await bits.close()
   })
 
   it('wait while the source is away, at the cost of one attempt', async () => {
