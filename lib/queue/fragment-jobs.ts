@@ -55,6 +55,12 @@ async function keyColumnsOf(sql: string, datatype: Datatype | undefined, source:
   return { columns: checkKeyColumns(tiedIn(pattern), catalogue, datatype), catalogue }
 }
 
+/** A fragment whose keys the partition key does not take, which every run of it would meet. */
+function refused(error: unknown, { fragment, run, ms }: Pick<Computed, 'fragment' | 'run' | 'ms'>): Computed {
+  // its mark must not be what registers the partition key: the type that was asked for may be what is wrong
+  return { hash: fragment.hash, sql: fragment.sql, outcome: 'failed', keys: undefined, asOf: undefined, ms, error, fragment, run: { ...run, columns: { ...run.columns, datatype: undefined } } }
+}
+
 async function compute(job: Job, options: FragmentJobOptions): Promise<Computed> {
   const { item, attempt } = job.lease
   const { cache, source, timeoutMs, maxKeys, ttlMs, pureFunctions, restrict } = options
@@ -62,11 +68,20 @@ async function compute(job: Job, options: FragmentJobOptions): Promise<Computed>
   if (FRAGMENT_HASH.test(hash) && hashOf(sql) !== hash) {
     throw new InvalidArgumentError({ argument: 'hash', expected: 'the SHA-256 of the SQL, as others would take the set for that of another fragment', found: hash })
   }
-  const { columns, catalogue } = await keyColumnsOf(sql, await cache.getDatatype({ partitionKey }) ?? item.datatype, source)
-  const run: Run = { cache, source, partitionKey, columns,
-    options: { cache, source, timeoutMs, maxKeys, ttlMs, pureFunctions, catalogue, restrict, signal: job.signal, retry: rerun !== undefined || attempt > 1, force: rerun === 'all' } }
-  const fragment: RunnableFragment = { sql, hash, conditions: [], tables: tables && tablesBehind({ tables }, catalogue, sql) }
-  return { ...await computeFragment(fragment, run), fragment, run }
+  const startedAt = performance.now()
+  const datatype = await cache.getDatatype({ partitionKey }) ?? item.datatype
+  let run: Run = { cache, source, partitionKey, columns: { datatype, isPadded: false },
+    options: { cache, source, timeoutMs, maxKeys, ttlMs, pureFunctions, restrict, signal: job.signal, retry: rerun !== undefined || attempt > 1, force: rerun === 'all' } }
+  let fragment: RunnableFragment = { sql, hash, conditions: [], tables }
+  try {
+    const { columns, catalogue } = await keyColumnsOf(sql, datatype, source)
+    run = { ...run, columns, options: { ...run.options, catalogue } }
+    fragment = { ...fragment, tables: tables && tablesBehind({ tables }, catalogue, sql) }
+    return { ...await computeFragment(fragment, run), fragment, run }
+  } catch (error) {
+    if (!(error instanceof KeyTypeError)) throw error
+    return refused(error, { fragment, run, ms: performance.now() - startedAt })
+  }
 }
 
 function ended(job: Job, end: FragmentEnd, ms: number, { keys, error }: { keys?: number | undefined, error?: unknown } = {}): void {
@@ -115,8 +130,8 @@ export async function runFragmentJob(job: Job, options: FragmentJobOptions): Pro
  */
 export async function storeFragmentJob(given: FragmentRun, { cache, retryDelayMs }: FragmentJobOptions): Promise<FragmentJobEnd> {
   if (!given.computed) return given.end
-  const { job, computed } = given
-  const { outcome, error, keys, ms } = computed
+  const { job, computed: { ms } } = given
+  let computed = given.computed
   try {
     // whoever lost the job must not overwrite what its new holder stored
     while (await job.isHeld()) {
@@ -128,6 +143,10 @@ export async function storeFragmentJob(given: FragmentRun, { cache, retryDelayMs
         await job.nack({ counts: false })
         return 'outdated'
       } catch (trouble) {
+        if (isPermanent(trouble) && computed.keys) {
+          computed = refused(trouble, computed)
+          continue
+        }
         if (!isTransient(trouble)) throw trouble
         await untilAnswers('cache', () => cache.getPartitionKeys(), job.signal)
       }
@@ -142,6 +161,7 @@ export async function storeFragmentJob(given: FragmentRun, { cache, retryDelayMs
   }
 
   async function settle(): Promise<FragmentJobEnd> {
+    const { outcome, error, keys } = computed
     ended(job, outcome, ms, { keys: keys?.size, error })
     if (outcome === 'stored' || outcome === 'cached' || outcome === 'skipped') await job.ack()
     else await job.nack({ error: error ?? new Error(outcome === 'timeout' ? 'it took too long' : 'its set is too large'),

@@ -168,9 +168,33 @@ describe('the partition cache\'s workers', function () {
 
   it('refuse keys that do not fit the partition key', async () => {
     await cache.setSet('one', [1])
-    await pushToQueryFragmentQueue(fragment('SELECT DISTINCT kind FROM poi'), { partitionKey: 'city', queues })
-    await processFragments(settings())
+    const kinds = fragment('SELECT DISTINCT kind FROM poi')
+    await pushToQueryFragmentQueue(kinds, { partitionKey: 'city', queues })
+    expect(await processFragments(settings())).to.include({ failed: 1 })
     expect((await queues.outgoing.dead()).map(({ error }) => error).join()).to.match(/holds integers/)
+    expect(await cache.getStatus(kinds.hash)).to.equal('failed')
+    await queues.outgoing.clear({ dead: true })
+    await pushToQueryFragmentQueue(kinds, { partitionKey: 'city', queues })
+    expect(await processFragments(settings())).to.include({ skipped: 1, failed: 0 })
+  })
+
+  it('record keys that no set of the partition key can hold, by their type or their values', async () => {
+    const bits = await createCache('postgresql_bit', 'bits', 'integer', { pool })
+    await pool.query('CREATE TABLE halves (bits numeric, size int); INSERT INTO halves VALUES (1.5, 1)')
+    // by what the catalogue says of the column, by a key that is met, and by what the backend stores
+    const all = [decompose('SELECT * FROM halves WHERE size = 1', { partitionKey: 'bits' })[0]!, fragment('SELECT 1.5 AS bits'), fragment('SELECT -5 AS bits')]
+    await pushToQueryFragmentQueue(all, { partitionKey: 'bits', queues })
+    expect(await processFragments({ ...settings(), cache: bits })).to.deep.equal({ stored: 0, cached: 0, skipped: 0, tooLarge: 0, timedOut: 0, failed: 3, returned: 0 })
+    expect(await Promise.all(all.map(({ hash }) => bits.getStatus(hash)))).to.deep.equal(['failed', 'failed', 'failed'])
+    expect((await queues.outgoing.dead()).map(({ attempts }) => attempts)).to.deep.equal([1, 1, 1])
+    expect((await metrics()).fragments).to.include({ failed: 3, stored: 0 })
+    await bits.close()
+  })
+
+  it('register no partition key by a type that its keys do not have', async () => {
+    await pushToQueryFragmentQueue(fragment('SELECT DISTINCT kind FROM poi'), { partitionKey: 'kind', datatype: 'integer', queues })
+    expect(await processFragments(settings())).to.include({ failed: 1 })
+    expect(await cache.getDatatype({ partitionKey: 'kind' })).to.equal(undefined)
   })
 
   /** A source whose queries wait until they are let go. */
