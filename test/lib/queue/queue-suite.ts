@@ -342,6 +342,10 @@ export function queueSuite(name: string, start: () => Promise<QueueHome>): void 
       }
     })
 
+    it('refuses to be moved into itself', async () => {
+      expect(await errorOf(moveJobs(queue, queue))).to.include({ code: 'ERR_INVALID_ARGUMENT', argument: 'to' })
+    })
+
     it('gives jobs back to the source when the target takes none', async () => {
       const target = await home.open(`q${++counter}`)
       await target.close()
