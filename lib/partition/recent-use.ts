@@ -34,8 +34,9 @@ export function useTracker(backend: PartitionBackend, { everyMs = EVERY_MS, most
     }
   }
   async function flush(): Promise<void> {
+    // of several that wait for one write, the first to wake begins the next; the others' notes are in that
+    while (running) await running
     // without a turn of its own, so that the next note meets an empty list
-    if (running) await running
     if (count === 0) return
     running = tell()
     await running

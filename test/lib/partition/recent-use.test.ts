@@ -42,6 +42,24 @@ describe('useTracker', () => {
     expect(told.at(-1)).to.deep.equal(['x'])
   })
 
+  it('resolves no flush before its notes are written, however many wait for one write', async () => {
+    const { backend, told } = counted()
+    const tracker = useTracker({ ...backend, touch: async (name, uses) => {
+      // a write that takes turns of the event loop, as one to a server does
+      await new Promise(resolve => setImmediate(resolve))
+      await backend.touch!(name, uses)
+    } })
+    tracker.note(partition, ['a'])
+    const first = tracker.flush()
+    tracker.note(partition, ['b'])
+    const both = [tracker.flush(), tracker.flush()].map(async flushed => {
+      await flushed
+      return told.flat()
+    })
+    await first
+    expect(await Promise.all(both)).to.deep.equal([['a', 'b'], ['a', 'b']])
+  })
+
   it('does not fail a reader whose backend refuses to write', async () => {
     const { backend } = counted()
     const cache = await partitionCache({ backend: { ...backend, touch: () => Promise.reject(new Error('read-only')) }, partitionKey: 'k', datatype: 'integer' })
