@@ -33,6 +33,8 @@ export class TableStore {
   /** Names of removed files that are gone from disk: the next commit need not list them any more. */
   #forgotten: readonly string[] = []
   #folding: Promise<void> | undefined
+  /** The last commit that was begun here; it never rejects. */
+  #lastCommit: Promise<unknown> = Promise.resolve()
 
   constructor(key: TableKey, settings: StoreSettings) {
     this.key = key
@@ -103,11 +105,18 @@ export class TableStore {
 
   /**
    * Commit a change: applied to the newest manifest, again and again until no other writer was faster. Returns the new
-   * manifest, or undefined when the change had become pointless.
+   * manifest, or undefined when the change had become pointless. Commits of this object take turns: each of a hundred that race
+   * would write a hundred manifests.
    *
    * @throws {CacheConflictError} others kept winning
    */
   async commit(change: Change): Promise<Manifest | undefined> {
+    const turn = this.#lastCommit.then(() => this.#commit(change))
+    this.#lastCommit = turn.catch(() => undefined)
+    return await turn
+  }
+
+  async #commit(change: Change): Promise<Manifest | undefined> {
     const token = change.token ?? newToken()
     for (let attempt = 1; attempt <= MAX_COMMIT_ATTEMPTS; attempt++) {
       const { latest, manifest } = await this.#state()

@@ -8,7 +8,9 @@ import { requestColumns } from '../../../lib/fetch/request-columns.js'
 import { parseColumnName } from '../../../lib/json/column-name.js'
 import { cacheOf, tableOf } from '../../../lib/store/cache-reference.js'
 import { CacheStore } from '../../../lib/store/cache.js'
+import { localCatalog } from '../../../lib/store/local-catalog.js'
 import { openCache, type Cache } from '../../../lib/store/open-cache.js'
+import type { Fetcher } from '../../../lib/source/fetcher.js'
 
 describe('a cache by its handle', () => {
   let dir: string
@@ -38,6 +40,23 @@ describe('a cache by its handle', () => {
     const stats = [await cache.stats(), await cache.stats('public.users'), await cache.stats('public.nothing')]
     expect(stats.map(({ totalRecords }) => totalRecords)).to.deep.equal([4, 3, 0])
     expect((await cache.verify()).problems).to.deep.equal([])
+  })
+
+  it('commits what many calls fetched at once in turns: none writes a manifest in vain', async () => {
+    const local = localCatalog({ dir, durability: 'none' })
+    const won: boolean[] = []
+    const counting = await openCache({ dir, durability: 'none', catalog: { ...local, commit: async (...given) => {
+      won.push(await local.commit(...given))
+      return won.at(-1)!
+    } } })
+    const ask = (fetcher: Fetcher) => Promise.all(Array.from({ length: 30 }, (_, i) => getData({ ids: [2 * i, 2 * i + 1], columns: ['n'], table: 'public.many', cache: counting, fetcher })))
+    await ask(ids => ids.map(id => ({ id, n: Number(id) })))
+    await counting.close()
+    expect(won.length).to.be.at.least(30)
+    expect(won).to.not.include(false)
+    const tables = await ask(() => { throw new Error('all of it is cached') })
+    expect(tables.flatMap(table => [...table.column('n') as ArrayLike<number> as number[]])).to.deep.equal(Array.from({ length: 60 }, (_, i) => i))
+    await counting.close()
   })
 
   it('finds what is damaged, and drops it on repair: it is fetched again', async () => {
