@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { addAbortSignal, Readable } from 'node:stream'
 import type { RowBatch } from '../lib/batch/row-batch.js'
 import type { Row } from '../lib/batch/row-factory.js'
@@ -17,7 +18,10 @@ export abstract class PumpedStream<R extends object = Row> extends Readable {
   constructor(signal: AbortSignal | undefined) {
     // whoever makes the batches keeps the next one ready; another one here would count as delivered
     super({ objectMode: true, highWaterMark: 0 })
-    if (signal) addAbortSignal(signal, this)
+    if (!signal) return
+    // one signal for any number of calls is no leak: each takes its listener back. (Node 20 does not tell whether its limit was set.)
+    if (signal instanceof EventTarget) setMaxListeners(0, signal)
+    addAbortSignal(signal, this)
   }
 
   /** What the run did so far, which every error of it carries; undefined before it was planned. */

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import { expect } from 'chai'
 import { createReadStream } from 'node:fs'
 import { Readable, Transform } from 'node:stream'
@@ -92,6 +93,30 @@ describe('an abort', () => {
     expect(result.length).to.equal(200_000)
     expect(result.report.hits).to.be.at.least(seen[0]!)
     expect(new Set(again.asked()).size).to.equal(again.asked().length)
+  })
+
+  it('of one signal reaches all calls that share it, and they are taken for no leak', async () => {
+    const abort = new AbortController()
+    const warnings: Error[] = []
+    const listen = (warning: Error): void => { warnings.push(warning) }
+    process.on('warning', listen)
+    try {
+      const held = gate()
+      const fetcher = async (ids: readonly (number | bigint)[]) => {
+        await held.passed
+        return ids.map(rowOf)
+      }
+      const many = range(0, 20).map(i => rejection(getData({ ids: [i], columns, table, cache: cache(), fetcher, signal: abort.signal })))
+      await turns(50)
+      abort.abort()
+      for (const error of await Promise.all(many)) expect(error).to.have.property('name', 'AbortError')
+      held.open()
+      await turns()
+      expect(warnings).to.deep.equal([])
+      expect(getEventListeners(abort.signal, 'abort')).to.deep.equal([])
+    } finally {
+      process.removeListener('warning', listen)
+    }
   })
 
   it('after the end changes nothing', async () => {
