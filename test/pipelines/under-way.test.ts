@@ -30,7 +30,9 @@ describe('beside a fetch that is under way', () => {
     const common = { columns: ['name'], table, cache: cache() }
     await getData({ ...common, ids: [50], fetcher: ids => Promise.resolve(ids.map(id => ({ id, name: 'x' }))) })
     const slow = held(() => 'old')
-    const running = getData({ ...common, ids: [1], fetcher: slow.fetcher })
+    // as another process has it: commits of one object take turns
+    const other = await openCache({ dir: store.dir, durability: 'none' })
+    const running = getData({ ...common, cache: other, ids: [1], fetcher: slow.fetcher })
     await slow.asked
     await invalidateTable(store.table(table), { ids: [1] })
     const { catalog } = store.settings
@@ -42,6 +44,7 @@ describe('beside a fetch that is under way', () => {
       return await commit(...given)
     }
     await store.table(table).compact({ all: true })
+    await other.close()
     expect((await getData({ ...common, ids: [1], fetcher: ids => Promise.resolve(ids.map(id => ({ id, name: 'new' }))) })).toRows()).to.deep.equal([{ id: 1, name: 'new' }])
   })
 
