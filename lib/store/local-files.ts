@@ -58,6 +58,8 @@ export class FilePool {
   readonly #files = new Map<string, OpenFile>()
   readonly #waiting: (() => void)[] = []
   #opening = 0
+  /** Files that are forgotten and not closed yet. */
+  #leaving = 0
   readonly #maxOpen: number
 
   constructor(maxOpen = MAX_OPEN_FILES) {
@@ -71,8 +73,8 @@ export class FilePool {
       return await use(file.handle, file.stats)
     } finally {
       file.users--
-      if (file.doomed && file.users === 0) await file.handle.close()
-      this.#waiting.shift()?.()
+      if (file.doomed && file.users === 0) await this.#close(file)
+      else this.#waiting.shift()?.()
     }
   }
 
@@ -81,8 +83,18 @@ export class FilePool {
     const file = this.#files.get(path)
     if (!file) return
     this.#files.delete(path)
-    if (file.users === 0) await file.handle.close()
+    this.#leaving++
+    if (file.users === 0) await this.#close(file)
     else file.doomed = true
+  }
+
+  async #close(file: OpenFile): Promise<void> {
+    try {
+      await file.handle.close()
+    } finally {
+      this.#leaving--
+      this.#waiting.shift()?.()
+    }
   }
 
   async closeAll(): Promise<void> {
@@ -99,7 +111,7 @@ export class FilePool {
         this.#files.set(path, known)
         return known
       }
-      if (this.#files.size + this.#opening < this.#maxOpen) {
+      if (this.#files.size + this.#opening + this.#leaving < this.#maxOpen) {
         try {
           return await this.#open(path)
         } catch (error) {
