@@ -352,14 +352,16 @@ export async function partitionCache({ backend, partitionKey, datatype, ttlMs = 
       const startedMs = Date.now()
       let before = options.olderThan === undefined ? undefined : timeOf(options.olderThan)
       let count = 0
+      let removed: number
       // again, until none goes: what was restricted meanwhile by a set that was still there is as old as that set
-      for (let removed = -1; removed !== 0; count += removed) {
+      do {
         for (const name of new Set([...await backend.begun(), ...(await backend.partitions()).map(partition => partition.name)].filter(isMeant))) await backend.mark(name, scopes)
         const isAffected = affectedBy({ before, table: options.table })
         removed = 0
         for (const partition of await backend.partitions()) if (isMeant(partition.name)) removed += await invalidatePartition(partition, isAffected)
+        count += removed
         before = Math.min(before ?? startedMs, startedMs)
-      }
+      } while (removed > 0)
       return count
     },
     async usage(options = {}) {

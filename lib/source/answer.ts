@@ -1,6 +1,6 @@
 import { buildVector } from '../batch/build.js'
 import type { ColumnType, Field } from '../batch/column-type.js'
-import { lowerBound, type Id, type IdArray } from '../batch/ids.js'
+import { lowerBound, type IdArray } from '../batch/ids.js'
 import { vectorOf } from '../batch/infer.js'
 import { hasNulls, type Vector } from '../batch/vector.js'
 import { parseColumnName } from '../json/column-name.js'
@@ -8,12 +8,6 @@ import { followPath } from '../json/extract.js'
 import type { FetchRequest } from './fetcher.js'
 
 type Texts = readonly (string | null)[]
-
-/** Ids in ascending order, each once. */
-export function ascending(ids: readonly Id[]): readonly Id[] {
-  for (let i = 1; i < ids.length; i++) if (ids[i]! <= ids[i - 1]!) return [...new Set(ids)].sort((a, b) => a < b ? -1 : 1)
-  return ids
-}
 
 /** Those of ascending ids that a column's type can hold. */
 export function heldIds(ids: IdArray, { min, max }: { min: bigint, max: bigint }): IdArray {

@@ -1,6 +1,6 @@
-import { idArray, idOf, invalidId, type Id, type IdArray } from '../batch/ids.js'
+import { collectIds } from '../batch/id-set.js'
+import { concatIds, type Id, type IdArray } from '../batch/ids.js'
 import type { RowBatch } from '../batch/row-batch.js'
-import { ascending } from './answer.js'
 import type { Fetcher, FetchRequest } from './fetcher.js'
 
 /** How a source fetches: ids ascending and each once, in an array that it leaves as it is. */
@@ -12,13 +12,8 @@ const arrayFetches = new WeakMap<Fetcher, ArrayFetch>()
 /** A source's `fetch`, which takes ids in any order and with repeats. */
 export function sourceFetcher(fetch: ArrayFetch, { maxConcurrency, identity }: Pick<Fetcher, 'maxConcurrency' | 'identity'>): Fetcher {
   async function * fetchRows(ids: readonly Id[], table: string, request: FetchRequest): AsyncGenerator<RowBatch> {
-    const asked: Id[] = []
-    for (let i = 0; i < ids.length; i++) {
-      const id = idOf(ids[i])
-      if (id === undefined) throw invalidId(`ids[${i}]`, ids[i])
-      asked.push(id)
-    }
-    yield * fetch(idArray(ascending(asked)), table, request)
+    const asked = await collectIds(ids)
+    yield * fetch(concatIds([...asked.windows()]), table, request)
   }
   const fetcher = Object.assign(fetchRows, { maxConcurrency, identity, isLeaf: true })
   arrayFetches.set(fetcher, fetch)
