@@ -36,12 +36,12 @@ export class RepeatedValues {
     // a small batch must not get a large dictionary
     const known = this.#entries && this.#entries.size <= limit ? this.#entries : undefined
     const codes = new Uint16Array(rows.length)
-    if (known && numberRows(rows, column, known, codes)) return this.#numbered(known, codes, presence(rows, column, undefined))
+    if (known && numberRows(rows, column, known, codes)) return this.#numbered(known, codes, rows, column)
     // full, and of values that these rows hardly have
     if (known) this.forget()
     if (!looksRepeated(rows, column)) return undefined
     const entries = new BytesEntries(limit, MAX_ENTRIES_BYTES)
-    return numberRows(rows, column, entries, codes) ? this.#numbered(entries, codes, presence(rows, column, undefined)) : undefined
+    return numberRows(rows, column, entries, codes) ? this.#numbered(entries, codes, rows, column) : undefined
   }
 
   /** Begin anew with the next batch. */
@@ -49,10 +49,10 @@ export class RepeatedValues {
     this.#entries = this.#dictionary = undefined
   }
 
-  #numbered(entries: BytesEntries, codes: Uint16Array, valid: Uint8Array | undefined): RepeatedBytes {
+  #numbered(entries: BytesEntries, codes: Uint16Array, rows: CopyRows, column: number): RepeatedBytes {
     if (this.#entries !== entries || this.#dictionary?.length !== entries.size) this.#dictionary = entries.vector('text')
     this.#entries = entries
-    return { codes, dictionary: this.#dictionary, valid }
+    return { codes, dictionary: this.#dictionary, valid: presence(rows, column, undefined) }
   }
 }
 

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { ColumnType, Field } from '../batch/column-type.js'
 import { CacheConflictError, CacheUnusableError, messageOf, type CacheCorruptionError } from '../errors.js'
 import type { Warning } from '../report.js'
+import { turns } from '../turns.js'
 import type { Change, Manifest, PartEntry, TableKey } from './catalog.js'
 import { applyChange, emptyManifest } from './change.js'
 import { compact } from './compaction.js'
@@ -33,8 +34,7 @@ export class TableStore {
   /** Names of removed files that are gone from disk: the next commit need not list them any more. */
   #forgotten: readonly string[] = []
   #folding: Promise<void> | undefined
-  /** The last commit that was begun here; it never rejects. */
-  #lastCommit: Promise<unknown> = Promise.resolve()
+  readonly #inTurn = turns()
 
   constructor(key: TableKey, settings: StoreSettings) {
     this.key = key
@@ -111,9 +111,7 @@ export class TableStore {
    * @throws {CacheConflictError} others kept winning
    */
   async commit(change: Change): Promise<Manifest | undefined> {
-    const turn = this.#lastCommit.then(() => this.#commit(change))
-    this.#lastCommit = turn.catch(() => undefined)
-    return await turn
+    return await this.#inTurn(() => this.#commit(change))
   }
 
   async #commit(change: Change): Promise<Manifest | undefined> {

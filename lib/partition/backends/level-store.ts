@@ -1,3 +1,4 @@
+import { turns } from '../../turns.js'
 import { PartitionBackendError, type BackendSupport, type EntryChange, type EntryInfo, type EntryState, type EntryUsage, type Intersection, type Partition, type PartitionBackend } from '../backend.js'
 import { DATATYPES, type Datatype, type StoredKey } from '../key-types.js'
 import { firstNumber, latest, marked, marksOf, type MarkCount } from '../marks.js'
@@ -40,7 +41,6 @@ function entryInfo(hash: string, { bytes: _, ...info }: StoredInfo): EntryInfo {
 export async function levelBackend(type: string, supports: BackendSupport, codec: SetCodec, options: LevelOptions): Promise<PartitionBackend> {
   const db: LevelDb = await openLevel(type, options)
   const keyOf = (kind: 'v' | 'i' | 'u', { name }: Partition, hash: string): string => `${kind}\0${name}\0${hash}`
-  let queue: Promise<unknown> = Promise.resolve()
 
   async function run<T>(action: string, call: () => Promise<T>): Promise<T> {
     try {
@@ -50,11 +50,7 @@ export async function levelBackend(type: string, supports: BackendSupport, codec
     }
   }
   /** Changes read before they write, so one waits for the other. */
-  function inTurn<T>(call: () => Promise<T>): Promise<T> {
-    const turn = queue.then(call, call)
-    queue = turn.catch(() => {})
-    return turn
-  }
+  const inTurn = turns()
   async function infos(partition: Partition, hashes: readonly string[]): Promise<(StoredInfo | undefined)[]> {
     const values = await run('read entries', () => db.getMany(hashes.map(hash => keyOf('i', partition, hash))))
     return values.map(readInfo)
